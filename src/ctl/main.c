@@ -1,0 +1,183 @@
+/*
+ * poolctl - the tool beside the daemon: one word chooses the command.
+ */
+#include "ctl/command.h"
+#include "io/config_file.h"
+
+#include <gmime/gmime.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+
+struct command {
+	const char *name;
+	command_fn *run;
+	const char *summary;
+	const char *help;
+};
+
+#define CONFIG_HELP "  -c, --config FILE   configuration (default: " POOLMILTER_CONFIG ")\n"
+
+static const struct command commands[] = {
+	{"check", command_check, "check a configuration",
+	 "Usage: poolctl check [-c FILE] [--keys]\n"
+	 "\n"
+	 "Checks the configuration and tells everything that is wrong with it, with file and line.\n"
+	 "\n" CONFIG_HELP
+	 "      --keys          parse every private key, however many there are\n"
+	 "\n"
+	 "Exit status: 0 good, 78 wrong.\n"},
+	{"process", command_process, "treat a message as the daemon would",
+	 "Usage: poolctl process [-c FILE] -f SENDER -r RCPT... [options] <in.eml >out.eml\n"
+	 "\n"
+	 "Runs the daemon's own pipeline on the message from standard input.  The message as the MTA\n"
+	 "would hold it goes to standard output, with the line ends that it came with; the new envelope\n"
+	 "and the decisions go to standard error.\n"
+	 "\n" CONFIG_HELP
+	 "  -f, --from SENDER   envelope sender; <> is the null reverse-path\n"
+	 "  -r, --rcpt RCPT     envelope recipient; once for each\n"
+	 "  -u, --user LOGIN    as this authenticated client\n"
+	 "      --client IP     as a client with this address (default: local submission)\n"
+	 "      --queue-id ID   queue ID of the message\n"
+	 "      --time EPOCH    seconds since 1970 instead of now, for tokens and signatures\n"
+	 "      --explain       tell each decision\n"
+	 "      --json          envelope and decisions as JSON\n"
+	 "\n"
+	 "Exit status: 0 accepted or passed, 75 deferred, 77 rejected, 78 configuration, 64 usage.\n"},
+	{"genkey", command_genkey, "make a DKIM key and its DNS record",
+	 "Usage: poolctl genkey --domain DOMAIN --selector SELECTOR --out FILE [options]\n"
+	 "\n"
+	 "Writes a new private key (PEM, mode 0600) and prints the TXT record for the DNS.\n"
+	 "\n"
+	 "  -d, --domain DOMAIN      signing domain (d=)\n"
+	 "  -s, --selector SELECTOR  selector (s=)\n"
+	 "  -o, --out FILE           the key's file, which must not exist; - writes the key to standard\n"
+	 "                           output and the record to standard error\n"
+	 "  -t, --type TYPE          rsa (default) or ed25519\n"
+	 "  -b, --bits BITS          of an RSA key: 2048 (default) or 4096\n"},
+	{"verp", command_verp, "make or read a Return-Path",
+	 "Usage: poolctl verp encode [-c FILE] --pool POOL [--rcpt RCPT] [--queue-id ID] [--time EPOCH]\n"
+	 "       poolctl verp decode [-c FILE] [--rcpt RCPT] [--time EPOCH] [--json] ADDRESS\n"
+	 "\n"
+	 "encode prints the Return-Path that a message of the pool would get; decode verifies one and\n"
+	 "tells what stands in it.\n"
+	 "\n" CONFIG_HELP
+	 "  -p, --pool POOL     the pool's name\n"
+	 "  -r, --rcpt RCPT     the message's only recipient; decode: it must be for this one\n"
+	 "      --queue-id ID   queue ID of the message\n"
+	 "      --time EPOCH    seconds since 1970 instead of now\n"
+	 "      --json          as JSON\n"
+	 "\n"
+	 "Exit status of decode: 0 valid, 77 refused (malformed, forged, expired, future).\n"},
+	{"reload", command_reload, "make the daemon read its configuration again",
+	 "Usage: poolctl reload [-c FILE]\n"
+	 "\n"
+	 "Checks the configuration and, if it is good, sends SIGHUP to the daemon that its pid_file\n"
+	 "names.  No message is lost or delayed; messages in progress keep the old settings.\n"
+	 "\n" CONFIG_HELP
+	 "\n"
+	 "Exit status: 0 the daemon was told, 69 it does not run, 78 the configuration is wrong.\n"},
+	{"settings", command_settings, "list all keys of the configuration",
+	 "Usage: poolctl settings [--man]\n"
+	 "\n"
+	 "Prints all keys: path, type, default, range and meaning, with tabs between.\n"
+	 "\n"
+	 "      --man           as source of a man page instead\n"},
+};
+
+static const struct command *
+find(const char *name)
+{
+	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void
+usage(FILE *out)
+{
+	fputs("Usage: poolctl COMMAND [options]\n\n", out);
+	for (size_t i = 0; i < G_N_ELEMENTS(commands); i++)
+		fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+	fputs("\n\"poolctl help COMMAND\" tells more; see also poolctl(1).\n", out);
+}
+
+int
+command_help(const char *command)
+{
+	const struct command *c = find(command);
+
+	if (c == NULL)
+		return command_usage_error(NULL, "no command \"%s\"", command);
+	fputs(c->help, stdout);
+	return EX_OK;
+}
+
+int
+command_usage_error(const char *command, const char *format, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "poolctl%s%s: ", command != NULL ? " " : "", command != NULL ? command : "");
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fprintf(stderr, "\nTry \"poolctl help%s%s\".\n", command != NULL ? " " : "",
+		command != NULL ? command : "");
+	return EX_USAGE;
+}
+
+struct settings *
+command_load(const char *config, int flags)
+{
+	struct errors *errors = errors_new();
+	struct settings *s = config_file_load(config, flags, errors);
+
+	for (guint i = 0; i < errors->errors->len; i++)
+		fprintf(stderr, "%s\n", (char *)g_ptr_array_index(errors->errors, i));
+	for (guint i = 0; i < errors->warnings->len; i++)
+		fprintf(stderr, "warning: %s\n", (char *)g_ptr_array_index(errors->warnings, i));
+	errors_free(errors);
+	return s;
+}
+
+bool
+command_time(const char *text, time_t *t)
+{
+	guint64 seconds;
+
+	if (!g_ascii_string_to_unsigned(text, 10, 0, 253402300799, &seconds, NULL))
+		return false;
+	*t = (time_t)seconds;
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+	const struct command *c;
+
+	if (name == NULL) {
+		usage(stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		puts("poolctl " PACKAGE_VERSION);
+		return EX_OK;
+	}
+	if (strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+		if (argc > 2)
+			return command_help(argv[2]);
+		usage(stdout);
+		return EX_OK;
+	}
+	c = find(name);
+	if (c == NULL)
+		return command_usage_error(NULL, "no command \"%s\"", name);
+	g_mime_init();
+	return c->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,14 @@
+/*
+ * callbacks - what libmilter calls: thin functions that fetch the session and map its answers.
+ */
+#ifndef POOLMILTER_DAEMON_CALLBACKS_H
+#define POOLMILTER_DAEMON_CALLBACKS_H
+
+#include "core/sign.h"
+
+#include <stdbool.h>
+
+/** Registers the callbacks with libmilter. The signer must outlive smfi_main(). False on failure. */
+bool callbacks_register(const struct signer *signer);
+
+#endif

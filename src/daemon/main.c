@@ -1,0 +1,294 @@
+/*
+ * poolmilter - the daemon: start, reload, stop.
+ *
+ * Start: read the configuration, open the sockets, become `user`, read the configuration again as that
+ * user (what a reload will have to do is proved at the start: a key that only root can read is refused
+ * now, not at night), tell the waiting parent, serve.
+ */
+#include "base/log.h"
+#include "core/settings.h"
+#include "daemon/callbacks.h"
+#include "daemon/listener.h"
+#include "daemon/process.h"
+#include "daemon/signals.h"
+#include "daemon/snapshot.h"
+#include "io/config_file.h"
+#include "io/dkim.h"
+
+#include <getopt.h>
+#include <gmime/gmime.h>
+#include <libmilter/mfapi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+struct options {
+	char *config;
+	bool foreground;
+	bool to_stderr;
+	bool check;
+};
+
+static struct options options;
+
+static void
+usage(FILE *out)
+{
+	fprintf(out,
+		"Usage: poolmilter [-c FILE] [--foreground] [--stderr]\n"
+		"       poolmilter [-c FILE] --check\n"
+		"\n"
+		"A milter for Postfix and Sendmail: pools, DKIM signatures, Return-Path.\n"
+		"\n"
+		"  -c, --config FILE  configuration (default: " POOLMILTER_CONFIG ")\n"
+		"  -f, --foreground   stay in the foreground\n"
+		"      --stderr       log to standard error instead of syslog\n"
+		"      --check        check the configuration and exit: 0, or 78 if it is wrong\n"
+		"  -V, --version      print the version and exit\n"
+		"  -h, --help         print this and exit\n"
+		"\n"
+		"Signals: HUP reloads the configuration, TERM and INT stop. See poolmilter(8).\n");
+}
+
+static void
+parse_arguments(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'},
+		{"stderr", no_argument, NULL, 'e'},	  {"check", no_argument, NULL, 'k'},
+		{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	const char *config = POOLMILTER_CONFIG;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:fVh", longs, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			config = optarg;
+			break;
+		case 'f':
+			options.foreground = true;
+			break;
+		case 'e':
+			options.to_stderr = true;
+			break;
+		case 'k':
+			options.check = true;
+			break;
+		case 'V':
+			puts("poolmilter " PACKAGE_VERSION);
+			exit(EX_OK);
+		case 'h':
+			usage(stdout);
+			exit(EX_OK);
+		default:
+			usage(stderr);
+			exit(EX_USAGE);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "poolmilter: unexpected argument \"%s\"\n", argv[optind]);
+		usage(stderr);
+		exit(EX_USAGE);
+	}
+	/* Absolute: a reload happens in another directory. */
+	options.config = g_canonicalize_filename(config, NULL);
+}
+
+static void
+report(const struct errors *errors, void (*line)(int level, const char *text))
+{
+	for (guint i = 0; i < errors->errors->len; i++)
+		line(LOG_ERR, g_ptr_array_index(errors->errors, i));
+	for (guint i = 0; i < errors->warnings->len; i++)
+		line(LOG_WARNING, g_ptr_array_index(errors->warnings, i));
+}
+
+static void
+to_terminal(int level, const char *text)
+{
+	fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "warning: " : "", text);
+}
+
+static void
+to_log(int level, const char *text)
+{
+	log_line(level, "%s: %s", level == LOG_WARNING ? "warning" : "error", text);
+}
+
+/* Ends a start that failed: on the terminal, in the log, and to the waiting parent. */
+static void
+fail(int status, const char *why)
+{
+	log_line(LOG_ERR, "not started: %s", why);
+	log_close(1);
+	process_ready(status, why);
+	if (options.foreground && !options.to_stderr)
+		fprintf(stderr, "poolmilter: %s\n", why);
+	listener_close();
+	process_pid_file_remove();
+	exit(status);
+}
+
+static struct settings *
+load_or_exit(int flags)
+{
+	struct errors *errors = errors_new();
+	struct settings *s = config_file_load(options.config, flags, errors);
+
+	report(errors, to_terminal);
+	errors_free(errors);
+	if (s == NULL)
+		exit(EX_CONFIG);
+	return s;
+}
+
+/* As load_or_exit(), when nobody may be at the terminal any more. */
+static struct settings *
+load_as_user(void)
+{
+	struct errors *errors = errors_new();
+	struct settings *s = config_file_load(options.config, CONFIG_FILE_SECRET, errors);
+
+	report(errors, to_log);
+	if (s == NULL) {
+		GString *all = g_string_new("the configuration cannot be used:");
+
+		for (guint i = 0; i < errors->errors->len; i++)
+			g_string_append_printf(all, "\n%s",
+					       (char *)g_ptr_array_index(errors->errors, i));
+		fail(EX_CONFIG, all->str);
+	}
+	errors_free(errors);
+	return s;
+}
+
+/* A setting that only a restart can change: what the process has done with it is done. */
+static void
+warn_changed(const char *key, const char *before, const char *after)
+{
+	if (g_strcmp0(before, after) != 0)
+		log_line(LOG_WARNING, "warning: %s: a change takes effect at the next start only", key);
+}
+
+static void
+warn_restart(const struct settings *before, const struct settings *after)
+{
+	bool same = before->listen->len == after->listen->len;
+
+	for (guint i = 0; same && i < after->listen->len; i++)
+		same = strcmp(g_ptr_array_index(before->listen, i),
+			      g_ptr_array_index(after->listen, i)) == 0;
+	warn_changed("listen", "", same ? "" : "changed");
+	warn_changed("user", before->user, after->user);
+	warn_changed("pid_file", before->pid_file, after->pid_file);
+	warn_changed("syslog.ident", before->syslog.ident, after->syslog.ident);
+}
+
+static void
+reload(void)
+{
+	struct errors *errors = errors_new();
+	struct settings *before = snapshot_get();
+	gint64 started = g_get_monotonic_time();
+	struct settings *s = config_file_load(options.config, CONFIG_FILE_SECRET, errors);
+
+	report(errors, to_log);
+	if (s == NULL) {
+		log_line(LOG_ERR, "reload: refused with %u errors, the settings stay as they were",
+			 errors->errors->len);
+	} else {
+		warn_restart(before, s);
+		log_set_level(s->syslog.level);
+		log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
+			 (double)(g_get_monotonic_time() - started) / 1000);
+		snapshot_set(s);
+	}
+	settings_unref(before);
+	errors_free(errors);
+}
+
+static bool
+milter_setup(const struct signer *signer)
+{
+	char *connection = g_strdup_printf("fd:%d", listener_fd());
+	bool ok = callbacks_register(signer) && smfi_setconn(connection) == MI_SUCCESS;
+
+	g_free(connection);
+	return ok;
+}
+
+/* Everything that needs the rights or the terminal of the start. */
+static struct settings *
+start(struct settings *s)
+{
+	bool again = geteuid() == 0 && g_strcmp0(s->user, "root") != 0;
+	char *why = NULL;
+
+	if (geteuid() == 0 && s->user == NULL)
+		fail(EX_CONFIG, "user: is needed when started as root: whom to become after the start");
+	if (!process_state_dir(s, &why) || !process_pid_file(s->pid_file, &why) ||
+	    !listener_open(s, &why) || !process_drop(s, &why))
+		fail(EX_OSERR, why);
+	if (again || s->return_path.secrets->len == 0) {
+		settings_unref(s);
+		s = load_as_user();
+	}
+	return s;
+}
+
+static int
+serve(struct settings *s, struct signer *signer)
+{
+	int status;
+
+	if (!milter_setup(signer))
+		fail(EX_SOFTWARE, "libmilter cannot be set up");
+	signals_on_reload(reload);
+	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s", PACKAGE_VERSION,
+		 s->pools->len, s->listen->len,
+		 dkim_signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message");
+	snapshot_set(s);
+	process_ready(EX_OK, NULL);
+	status = smfi_main() == MI_SUCCESS ? EX_OK : EX_SOFTWARE;
+	listener_close();
+	process_pid_file_remove();
+	if (status == EX_OK)
+		log_line(LOG_NOTICE, "stopped");
+	else
+		log_line(LOG_ERR, "stopped: libmilter gave up after repeated failures");
+	log_close(1);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings *s;
+	struct signer *signer;
+	char *why = NULL;
+
+	parse_arguments(argc, argv);
+	signals_block();
+	g_mime_init();
+	s = load_or_exit(CONFIG_FILE_NO_SECRET | (options.check ? CONFIG_FILE_KEYS : 0));
+	if (options.check) {
+		puts("configuration is good");
+		return EX_OK;
+	}
+	log_set_level(s->syslog.level);
+	log_open(s->syslog.ident, s->syslog.facility, options.to_stderr);
+	if (!options.foreground && !process_detach(&why))
+		fail(EX_OSERR, why);
+	s = start(s);
+	signer = dkim_signer_new(0, &why);
+	if (signer == NULL)
+		fail(EX_SOFTWARE, why);
+	if (!dkim_signer_keys_cached(signer))
+		log_line(LOG_WARNING, "warning: libopendkim does not reach the parsed keys; each message "
+				      "parses its key, which is slow");
+	return serve(s, signer);
+}

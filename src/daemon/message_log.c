@@ -1,0 +1,40 @@
+/*
+ * message_log - the lines that messages leave in the log; see message_log.h.
+ */
+#include "daemon/message_log.h"
+#include "base/log.h"
+#include "core/outcome.h"
+
+static const char *
+queue_id(const struct message *m)
+{
+	return m->queue_id != NULL ? m->queue_id : "-";
+}
+
+void
+message_log(const struct message *m, const struct plan *p, gint64 took)
+{
+	GString *line;
+
+	if (p->detail != NULL)
+		log_line(LOG_ERR, "%s: error: %s", queue_id(m), p->detail);
+	if (!log_enabled(LOG_INFO))
+		return;
+	line = outcome_line(m, p, took);
+	log_line(LOG_INFO, "%s", line->str);
+	g_string_free(line, TRUE);
+}
+
+void
+message_log_untrusted(const struct message *m)
+{
+	const struct plan p = {.verdict = VERDICT_PASSED, .reason = "untrusted"};
+
+	message_log(m, &p, -1);
+}
+
+void
+message_log_bounce(const struct message *m, const char *rcpt, const char *why)
+{
+	log_line(LOG_INFO, "%s: bounce: rcpt=<%s> token=%s result=refused", queue_id(m), rcpt, why);
+}

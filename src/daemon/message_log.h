@@ -1,0 +1,19 @@
+/*
+ * message_log - the lines that messages leave in the log.
+ */
+#ifndef POOLMILTER_DAEMON_MESSAGE_LOG_H
+#define POOLMILTER_DAEMON_MESSAGE_LOG_H
+
+#include "core/message.h"
+#include "core/plan.h"
+
+/** The line of a treated message. took: microseconds of treatment. */
+void message_log(const struct message *m, const struct plan *p, gint64 took);
+
+/** The line of a message that was let go at DATA: its client may not send for us. */
+void message_log_untrusted(const struct message *m);
+
+/** A recipient refused: an address at a bounce domain without a valid token. */
+void message_log_bounce(const struct message *m, const char *rcpt, const char *why);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * session - one connection of the MTA: collects its messages and sends each through the pipeline.
+ *
+ * Knows nothing of libmilter: callbacks.c calls it.  libmilter calls for one connection one after the
+ * other, but from different threads.  A message's state is made by session_mail() and destroyed by
+ * session_end(), which MAIL, abort, end of message and close all call: nothing outlives its message.
+ */
+#ifndef POOLMILTER_DAEMON_SESSION_H
+#define POOLMILTER_DAEMON_SESSION_H
+
+#include "core/message.h"
+#include "core/network.h"
+#include "core/plan.h"
+#include "core/settings.h"
+#include "core/sign.h"
+
+#include <stdbool.h>
+
+struct session;
+
+/** What the MTA is to be told before the end of the message. */
+enum session_answer {
+	SESSION_CONTINUE,
+	SESSION_ACCEPT, /* nothing of this message is of interest */
+	SESSION_REFUSE, /* 550 5.1.1: a recipient at a bounce domain with a bad token */
+	SESSION_DEFER,  /* 421: the daemon is stopping */
+};
+
+/** A session; signer is shared by all and outlives it. Free with session_free(). */
+struct session *session_new(const struct signer *signer);
+void session_free(struct session *s);
+
+/** The client, as told at connect. local: submitted on this machine, not by SMTP. */
+void session_connect(struct session *s, const struct address *client, bool local);
+
+/** Begins a message. sender without <>; login: {auth_authen} or NULL. */
+void session_mail(struct session *s, const char *sender, const char *login);
+
+/** A recipient, without <>. The answer may be SESSION_REFUSE. */
+enum session_answer session_rcpt(struct session *s, const char *rcpt);
+
+/** DATA: from now on the message counts as in progress, unless the answer ends it. */
+enum session_answer session_data(struct session *s, const char *queue_id);
+
+void session_header(struct session *s, const char *name, const char *value);
+void session_body(struct session *s, const void *data, size_t len);
+
+/**
+ * End of message: runs the pipeline.  The plan belongs to the session and lives until session_end().
+ * NULL if there is no message (an MTA that sends commands out of order).
+ */
+const struct plan *session_eom(struct session *s, const char *queue_id);
+
+/** After the plan was applied (or could not be: applied false): writes the log line. */
+void session_log(struct session *s, bool applied);
+
+/** Ends the message, however far it came. */
+void session_end(struct session *s);
+
+/** How many messages are between DATA and their end, in all sessions. */
+int session_in_progress(void);
+
+/** From now on new messages are deferred at DATA. */
+void session_stop_all(void);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * signals - SIGHUP reloads, SIGTERM and SIGINT stop; see signals.h.
+ */
+#include "daemon/signals.h"
+#include "base/log.h"
+#include "daemon/listener.h"
+#include "daemon/session.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#define DRAIN_SECONDS 5
+
+static void (*on_reload)(void);
+
+void
+signals_block(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN); /* libmilter ignores it only from smfi_main() on */
+}
+
+void
+signals_on_reload(void (*reload)(void))
+{
+	on_reload = reload;
+}
+
+/* New connections are refused, new messages deferred; those in progress get time to end. */
+static void
+drain(int signal_number)
+{
+	const struct timespec moment = {0, 20000000};
+	gint64 end = g_get_monotonic_time() + DRAIN_SECONDS * G_USEC_PER_SEC;
+
+	log_line(LOG_NOTICE, "stopping: %s, %d messages in progress",
+		 signal_number == SIGINT ? "SIGINT" : "SIGTERM", session_in_progress());
+	session_stop_all();
+	while (session_in_progress() > 0 && g_get_monotonic_time() < end)
+		nanosleep(&moment, NULL);
+	listener_close();
+}
+
+int
+signals_wait(const sigset_t *set)
+{
+	for (;;) {
+		siginfo_t info;
+		int signal_number = sigwaitinfo(set, &info);
+
+		if (signal_number == SIGHUP) {
+			if (on_reload != NULL)
+				on_reload();
+		} else if (signal_number == SIGTERM || signal_number == SIGINT) {
+			drain(signal_number);
+			return SIGTERM;
+		}
+	}
+}

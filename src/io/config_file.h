@@ -1,0 +1,21 @@
+/*
+ * config_file - reads a configuration file (libconfig) into settings.
+ */
+#ifndef POOLMILTER_IO_CONFIG_FILE_H
+#define POOLMILTER_IO_CONFIG_FILE_H
+
+#include "base/errors.h"
+#include "core/settings.h"
+
+#define CONFIG_FILE_KEYS 1    /* parse all keys, however many (poolctl check --keys) */
+#define CONFIG_FILE_SECRET 2  /* make the Return-Path secret in state_dir if none exists (the daemon) */
+#define CONFIG_FILE_NO_SECRET 4 /* do without Return-Path secrets (poolctl check) */
+
+/**
+ * Reads path, the files it includes and those of include_dir, and returns new settings (one reference
+ * for the caller), or NULL.  Everything that is wrong goes to errors, not only the first; warnings may
+ * be there also on success.
+ */
+struct settings *config_file_load(const char *path, int flags, struct errors *errors);
+
+#endif
