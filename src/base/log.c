@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define QUEUE_MAX 10000 /* lines */
+#define LINGER_NS 5000000 /* the writer looks again after so long before it sleeps: no wake-up per line */
 
 struct line {
 	int level;
@@ -26,6 +27,7 @@ static struct {
 	pthread_cond_t changed;
 	GQueue queue;	  /* of struct line * */
 	bool busy;	  /* the writer holds a line */
+	bool asleep;	  /* the writer must be woken */
 	bool running;	  /* the writer exists */
 	unsigned dropped; /* since the last line that said so */
 	char *ident;
@@ -51,6 +53,38 @@ write_line(int level, const char *text)
 		syslog(level, "%s", text);
 }
 
+/* Writes one line and frees it; the lock is not held. */
+static void
+write_queued(struct line *l, unsigned dropped)
+{
+	char text[80];
+
+	if (dropped > 0) {
+		snprintf(text, sizeof text, "warning: %u log lines dropped, syslog is slow", dropped);
+		write_line(LOG_WARNING, text);
+	}
+	write_line(l->level, l->text);
+	g_free(l->text);
+	g_free(l);
+}
+
+/* Waits for a line; the lock is held before and after. */
+static void
+wait_for_line(void)
+{
+	const struct timespec linger = {0, LINGER_NS};
+
+	sink.busy = false;
+	pthread_cond_broadcast(&sink.changed);
+	pthread_mutex_unlock(&sink.lock);
+	nanosleep(&linger, NULL);
+	pthread_mutex_lock(&sink.lock);
+	sink.asleep = true;
+	while (g_queue_is_empty(&sink.queue))
+		pthread_cond_wait(&sink.changed, &sink.lock);
+	sink.asleep = false;
+}
+
 static void *
 writer(void *unused)
 {
@@ -61,24 +95,13 @@ writer(void *unused)
 		unsigned dropped = sink.dropped;
 
 		if (l == NULL) {
-			sink.busy = false;
-			pthread_cond_broadcast(&sink.changed);
-			pthread_cond_wait(&sink.changed, &sink.lock);
+			wait_for_line();
 			continue;
 		}
 		sink.busy = true;
 		sink.dropped = 0;
 		pthread_mutex_unlock(&sink.lock);
-		if (dropped > 0) {
-			char text[80];
-
-			snprintf(text, sizeof text, "warning: %u log lines dropped, syslog is slow",
-				 dropped);
-			write_line(LOG_WARNING, text);
-		}
-		write_line(l->level, l->text);
-		g_free(l->text);
-		g_free(l);
+		write_queued(l, dropped);
 		pthread_mutex_lock(&sink.lock);
 	}
 	return NULL;
@@ -164,7 +187,8 @@ enqueue(int level, char *text)
 		g_free(l);
 	} else {
 		g_queue_push_tail(&sink.queue, l);
-		pthread_cond_broadcast(&sink.changed);
+		if (sink.asleep)
+			pthread_cond_broadcast(&sink.changed);
 	}
 	pthread_mutex_unlock(&sink.lock);
 }

@@ -9,6 +9,7 @@
 #include "core/settings.h"
 #include "daemon/callbacks.h"
 #include "daemon/listener.h"
+#include "daemon/milter_io.h"
 #include "daemon/process.h"
 #include "daemon/signals.h"
 #include "daemon/snapshot.h"
@@ -248,9 +249,10 @@ serve(struct settings *s, struct signer *signer)
 	if (!milter_setup(signer))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
 	signals_on_reload(reload);
-	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s", PACKAGE_VERSION,
+	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s io=%s", PACKAGE_VERSION,
 		 s->pools->len, s->listen->len,
-		 dkim_signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message");
+		 dkim_signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message",
+		 milter_io_buffered() ? "buffered" : "plain");
 	snapshot_set(s);
 	process_ready(EX_OK, NULL);
 	status = smfi_main() == MI_SUCCESS ? EX_OK : EX_SOFTWARE;

@@ -1,27 +1,32 @@
 /*
- * milter_hooks - two functions of the C library, in front of libmilter.
+ * milter_hooks - three functions of the C library, in front of libmilter.
  *
- * libmilter decides two things for its program that a mail server cannot live with: it stops on SIGHUP,
- * and it spins when accept() runs out of descriptors.  It calls sigwait() and accept() for them.  Both
- * are defined here: the program's definition is bound before the C library's, for a shared libmilter
- * when the program starts (the linker exports them, since the library refers to them), for a static one
- * when it is linked.  Nothing else in the process calls these two.
+ * libmilter decides things for its program that a mail server cannot live with: it stops on SIGHUP, it
+ * has one listening socket, and it spins when accept() runs out of descriptors.  It calls sigwait(),
+ * listen() and accept() for them.  All are defined here: the program's definition is bound before the C
+ * library's, for a shared libmilter when the program starts (the linker exports them, since the library
+ * refers to them), for a static one when it is linked.
  *
  *	sigwait	runs the daemon's signals (signals.c); returns to libmilter only to stop it
+ *	listen	lets libmilter have our epoll set for a listening socket
  *	accept	takes clients from all our sockets (listener.c)
  *
- * If a hook were not reached, the daemon would not start to serve: libmilter's own accept() fails on the
- * epoll set (EINVAL), and it gives up with an error after 16 tries.
+ * If the hooks were not reached, the daemon would not serve: listen() fails on an epoll set, and
+ * smfi_main() returns an error.
  */
 #include "daemon/listener.h"
+#include "daemon/milter_io.h"
 #include "daemon/signals.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int accept(int fd, struct sockaddr *address, socklen_t *len);
+int listen(int fd, int backlog);
 int sigwait(const sigset_t *set, int *signal_number);
 
 int
@@ -32,6 +37,12 @@ sigwait(const sigset_t *set, int *signal_number)
 }
 
 int
+listen(int fd, int backlog)
+{
+	return fd == listener_fd() ? 0 : (int)syscall(SYS_listen, fd, backlog);
+}
+
+int
 accept(int fd, struct sockaddr *address, socklen_t *len)
 {
 	int client;
@@ -39,6 +50,7 @@ accept(int fd, struct sockaddr *address, socklen_t *len)
 	if (fd != listener_fd())
 		return accept4(fd, address, len, 0);
 	client = listener_accept();
+	milter_io_register(client);
 	/* libmilter wants an address, if only of a family; which client it is, the MTA tells. */
 	if (client >= 0 && len != NULL && *len >= sizeof address->sa_family) {
 		memset(address, 0, *len);

@@ -1,9 +1,10 @@
 /*
  * config_file - reads a configuration file (libconfig) into settings; see config_file.h.
  *
- * The table of settings (core/setting_table.h) says what may stand where; this file walks libconfig's
- * tree along it, file by file, and drops each tree before it reads the next.  No key is named here but
- * those of the steps that follow: pools of include_dir, the user and group, private keys, secrets.
+ * The table of settings (core/setting_table.h) says what may stand where; this file walks
+ * libconfig's tree along it, file by file, and drops each tree before it reads the next.  No key is
+ * named here but those of the steps that follow: pools of include_dir, the user and group, private
+ * keys, secrets.
  */
 #include "io/config_file.h"
 
@@ -26,11 +27,11 @@ struct load {
 	struct settings *s;
 	struct errors *errors;
 	int flags;
-	struct config_text *text;	/* of the file at hand */
-	bool pools_only;		/* it is one of include_dir */
-	GString *path;			/* of the key at hand */
-	bool broken;			/* a file could not be read or parsed */
-	uid_t owner;			/* of keys and secrets */
+	struct config_text *text; /* of the file at hand */
+	bool pools_only;          /* it is one of include_dir */
+	GString *path;            /* of the key at hand */
+	bool broken;              /* a file could not be read or parsed */
+	uid_t owner;              /* of keys and secrets */
 };
 
 static void load_group(struct load *l, const config_setting_t *group, const struct setting_table *t,
@@ -96,7 +97,8 @@ wrong_type(struct load *l, const config_setting_t *value, const struct setting *
 {
 	char *expected = setting_expected(m);
 
-	report(l, value, g_strdup_printf("is %s: expected %s%s", type_name(value), shape_name(m), expected));
+	report(l, value,
+	       g_strdup_printf("is %s: expected %s%s", type_name(value), shape_name(m), expected));
 	g_free(expected);
 }
 
@@ -123,7 +125,8 @@ load_number(struct load *l, const config_setting_t *value, const struct setting 
 		return;
 	}
 	/* libconfig's int64 call does not read an int. */
-	n = type == CONFIG_TYPE_INT ? config_setting_get_int(value) : config_setting_get_int64(value);
+	n = type == CONFIG_TYPE_INT ? config_setting_get_int(value)
+				    : config_setting_get_int64(value);
 	if (!setting_set_int(m, base, n, &why))
 		report(l, value, why);
 }
@@ -143,7 +146,8 @@ load_bool(struct load *l, const config_setting_t *value, const struct setting *m
 static void
 load_texts(struct load *l, const config_setting_t *value, const struct setting *m, void *base)
 {
-	bool single = (m->flags & SETTING_ONE_OR_MORE) && config_setting_type(value) == CONFIG_TYPE_STRING;
+	bool single = (m->flags & SETTING_ONE_OR_MORE) &&
+		      config_setting_type(value) == CONFIG_TYPE_STRING;
 	gsize len = l->path->len;
 
 	if (!single && !config_setting_is_array(value) && !config_setting_is_list(value)) {
@@ -165,7 +169,8 @@ load_texts(struct load *l, const config_setting_t *value, const struct setting *
 }
 
 static void
-load_item(struct load *l, const config_setting_t *group, const struct setting *m, void *base, unsigned index)
+load_item(struct load *l, const config_setting_t *group, const struct setting *m, void *base,
+	  unsigned index)
 {
 	void *item = setting_add_item(m, base);
 
@@ -193,8 +198,9 @@ load_list(struct load *l, const config_setting_t *value, const struct setting *m
 		if (config_setting_is_group(group))
 			load_item(l, group, m, base, (unsigned)i);
 		else
-			report(l, group, g_strdup_printf("is %s: expected a group { ... }",
-							 type_name(group)));
+			report(l, group,
+			       g_strdup_printf("is %s: expected a group { ... }",
+					       type_name(group)));
 		g_string_truncate(l->path, len);
 	}
 }
@@ -236,8 +242,9 @@ unknown_key(struct load *l, const config_setting_t *value, const struct setting_
 {
 	const char *near = setting_suggest(t, config_setting_name(value));
 
-	report(l, value, near != NULL ? g_strdup_printf("unknown key: did you mean \"%s\"?", near)
-				      : g_strdup("unknown key"));
+	report(l, value,
+	       near != NULL ? g_strdup_printf("unknown key: did you mean \"%s\"?", near)
+			    : g_strdup("unknown key"));
 }
 
 /* Keys outside of pools keep their places, for checks later on. */
@@ -273,15 +280,16 @@ path_push(struct load *l, const char *name)
 }
 
 static void
-check_missing(struct load *l, const config_setting_t *group, const struct setting_table *t, const void *base,
-	      uint64_t seen)
+check_missing(struct load *l, const config_setting_t *group, const struct setting_table *t,
+	      const void *base, uint64_t seen)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		const struct setting *m = &t->settings[i];
 		gsize len = path_push(l, m->name);
 
 		if (!(seen & UINT64_C(1) << i) &&
-		    ((m->flags & SETTING_REQUIRED) || (m->required_if != NULL && m->required_if(base)))) {
+		    ((m->flags & SETTING_REQUIRED) ||
+		     (m->required_if != NULL && m->required_if(base)))) {
 			char *expected = setting_expected(m);
 
 			report(l, group, g_strdup_printf("missing: expected %s", expected));
@@ -305,7 +313,8 @@ load_group(struct load *l, const config_setting_t *group, const struct setting_t
 			remember_origin(l, value);
 		if (m == NULL) {
 			unknown_key(l, value, t);
-		} else if (l->pools_only && t == &setting_table && m->members != &setting_table_pool) {
+		} else if (l->pools_only && t == &setting_table &&
+			   m->members != &setting_table_pool) {
 			report(l, value, g_strdup("expected only pools in a file of include_dir"));
 		} else {
 			seen |= UINT64_C(1) << (m - t->settings);
@@ -473,8 +482,8 @@ load_secret(struct load *l, const char *path)
 		explicit_bzero(&secret, sizeof secret);
 		return;
 	}
-	errors_add(l->errors, settings_origin(l->s, "return_path.secret_files"), "return_path.secret_files",
-		   "%s", why);
+	errors_add(l->errors, settings_origin(l->s, "return_path.secret_files"),
+		   "return_path.secret_files", "%s", why);
 	g_free(why);
 }
 
@@ -490,7 +499,8 @@ load_state_secret(struct load *l)
 	} else if (!(l->flags & CONFIG_FILE_SECRET)) {
 		errors_add(l->errors, settings_origin(l->s, "return_path.secret_files"),
 			   "return_path.secret_files",
-			   "missing, and %s is not there yet: start poolmilter once, or give the files",
+			   "missing, and %s is not there yet: start poolmilter once, or give the "
+			   "files",
 			   path);
 	} else if (secret_file_make(path, l->owner, &why)) {
 		load_secret(l, path);

@@ -1,8 +1,8 @@
 /*
  * config_text - the text of a configuration; see config_text.h.
  *
- * libconfig does the parsing.  This file only puts included files in their places beforehand, and takes
- * care of what libconfig 1.5 does wrong or without a word:
+ * libconfig does the parsing.  This file only puts included files in their places beforehand, and
+ *takes care of what libconfig 1.5 does wrong or without a word:
  *
  *	- with an include directory set, it puts that in front of absolute paths too;
  *	- settings of included files carry the name as written, not the path;
@@ -10,10 +10,11 @@
  *	- 4294967297 becomes 1, since it reads numbers with atoi(): longer ones get their L here;
  *	- NUL octets cut a string, an unclosed string or comment at the end is nothing at all;
  *	- a comment in a last line without newline is a syntax error;
- *	- the line noted for a string in an array is that of the next token, often the line after: the comma
- *	  or bracket is moved up to the string.
+ *	- the line noted for a string in an array is that of the next token, often the line after:
+ *the comma or bracket is moved up to the string.
  *
- * The scanner here knows as much of the language as that needs: strings, comments, numbers, @include.
+ * The scanner here knows as much of the language as that needs: strings, comments, numbers,
+ *@include.
  */
 #include "io/config_text.h"
 
@@ -37,8 +38,8 @@ struct segment {
 struct config_text {
 	GString *out;
 	GArray *segments; /* of struct segment, rising */
-	unsigned lines;	  /* newlines in out */
-	gssize closed;	  /* where a string just ended, with only blanks and comments since; or -1 */
+	unsigned lines;   /* newlines in out */
+	gssize closed; /* where a string just ended, with only blanks and comments since; or -1 */
 	bool empty;
 };
 
@@ -212,7 +213,8 @@ include_length(const struct source *s)
 	return text[len] == '"' ? len + 1 : 0;
 }
 
-/* The file that `@include "NAME"` means: relative to the directory of the file that it stands in. */
+/* The file that `@include "NAME"` means: relative to the directory of the file that it stands in.
+ */
 static char *
 include_path(const struct source *s, const char *name, size_t len)
 {
@@ -226,7 +228,7 @@ include_path(const struct source *s, const char *name, size_t len)
 	}
 	directory = g_path_get_dirname(s->at.file);
 	path = g_path_is_absolute(plain->str) ? g_strdup(plain->str)
-					       : g_build_filename(directory, plain->str, NULL);
+					      : g_build_filename(directory, plain->str, NULL);
 	g_free(directory);
 	g_string_free(plain, TRUE);
 	return path;

@@ -1,6 +1,6 @@
 /*
- * config_text - the text of a configuration with its @include files in place, and where each line of it
- * comes from.
+ * config_text - the text of a configuration with its @include files in place, and where each line
+ * of it comes from.
  */
 #ifndef POOLMILTER_IO_CONFIG_TEXT_H
 #define POOLMILTER_IO_CONFIG_TEXT_H
@@ -12,9 +12,10 @@
 struct config_text;
 
 /**
- * Reads path and what it includes.  Names of the files read are added to files (of char *), which must
- * outlive all origins.  Returns NULL, with the reasons in errors, if a file cannot be read, includes
- * itself, or holds what libconfig would misread without a word.  Free with config_text_free().
+ * Reads path and what it includes.  Names of the files read are added to files (of char *), which
+ * must outlive all origins.  Returns NULL, with the reasons in errors, if a file cannot be read,
+ * includes itself, or holds what libconfig would misread without a word.  Free with
+ * config_text_free().
  */
 struct config_text *config_text_read(const char *path, GPtrArray *files, struct errors *errors);
 void config_text_free(struct config_text *t);
@@ -28,7 +29,8 @@ void config_text_drop(struct config_text *t);
 /** True if there is nothing but white space and comments. */
 bool config_text_empty(const struct config_text *t);
 
-/** The file and line that a line (from 1) of the whole text comes from; line 0 is the first file as a whole. */
+/** The file and line that a line (from 1) of the whole text comes from; line 0 is the first file as
+ * a whole. */
 struct origin config_text_origin(const struct config_text *t, unsigned line);
 
 #endif

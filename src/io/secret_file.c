@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #define OCTETS_MIN 16
-#define NEW_OCTETS 32		 /* of randomness, written as twice as many hex digits */
-#define LINE_ENDS_MAX 4		 /* octets behind the secret that are read to be dropped */
+#define NEW_OCTETS 32   /* of randomness, written as twice as many hex digits */
+#define LINE_ENDS_MAX 4 /* octets behind the secret that are read to be dropped */
 
 static const char *
 mode_problem(const struct stat *st, unsigned owner)

@@ -9,15 +9,15 @@
 #include <stdbool.h>
 
 /**
- * Reads the secret in path: 16 to 64 octets, line ends behind them do not count.  The file must belong
- * to root or owner, and be neither writable by its group nor open to others, as for keys.  On false *why
- * (g_free it) says what is wrong, never what stands in the file.
+ * Reads the secret in path: 16 to 64 octets, line ends behind them do not count.  The file must
+ * belong to root or owner, and be neither writable by its group nor open to others, as for keys. On
+ * false *why (g_free it) says what is wrong, never what stands in the file.
  */
 bool secret_file_read(const char *path, unsigned owner, struct secret *secret, char **why);
 
 /**
- * Makes path, with a new random secret, mode 0600 and that owner (if we are root), unless it exists.
- * It appears whole or not at all, and of several processes one wins: read it afterwards.
+ * Makes path, with a new random secret, mode 0600 and that owner (if we are root), unless it
+ * exists. It appears whole or not at all, and of several processes one wins: read it afterwards.
  */
 bool secret_file_make(const char *path, unsigned owner, char **why);
 

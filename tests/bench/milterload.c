@@ -24,7 +24,9 @@
  *
  * Build: cc -std=c11 -O2 -pthread milterload.c -o milterload
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <dirent.h>

@@ -11,7 +11,9 @@
  *
  * Build: cc -std=c11 -O2 -pthread rawrsa.c -o rawrsa -lcrypto
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <getopt.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
