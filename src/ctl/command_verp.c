@@ -98,7 +98,7 @@ read_address(const struct options *o, const struct settings *s, const char *loca
 	d->kind = "signed";
 	d->result = token_decode(s, local, domain, o->rcpt, o->time, &d->token);
 	if (d->result != TOKEN_MALFORMED && d->result != TOKEN_FORGED) {
-		d->pool = return_path_pool(s, d->token.pool_tag);
+		d->pool = return_path_pool(s, domain, d->token.pool_tag);
 	} else if (modes & 1u << RETURN_PATH_VERP) {
 		d->rcpt = verp_decode(s->return_path.local_part, local);
 		if (d->rcpt == NULL)

@@ -1,0 +1,94 @@
+#!/bin/sh
+# check.sh - installs what the tests need (Debian), builds a copy of this checkout, runs every test: unit,
+# golden, configuration, component, end to end with real Postfix and Sendmail.  Ends with the line
+# "N passed, N failed"; a skipped test counts as failed.  Leaves nothing behind in the checkout.
+set -eu
+
+usage() {
+	cat <<'END'
+Usage: contrib/check.sh [options]
+
+  --no-install    do not install packages; fail where one is missing
+  --no-e2e        leave out the end-to-end tests (they need root)
+  --keep          keep the build directory and say where it is
+  --jobs N        run N tests at a time (default: number of processors)
+  --configure ARG an argument for configure, such as --enable-sanitizers=thread; may be repeated
+  --help          print this
+
+CC and CFLAGS of the environment are used for the build.
+END
+}
+
+here=$(cd "$(dirname "$0")/.." && pwd)
+install=yes e2e=yes keep=no jobs=$(nproc) configure_args=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--no-install) install=no ;;
+	--no-e2e) e2e=no ;;
+	--keep) keep=yes ;;
+	--jobs) jobs=$2; shift ;;
+	--configure) configure_args="$configure_args $2"; shift ;;
+	--help) usage; exit 0 ;;
+	*) usage >&2; exit 64 ;;
+	esac
+	shift
+done
+
+"$here/contrib/packages.sh" $([ $install = yes ] && echo --install || echo --check) build test \
+	$([ $e2e = yes ] && echo e2e)
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/poolmilter-check.XXXXXX")
+chmod 755 "$work"
+cleanup() {
+	if [ $keep = yes ]; then
+		echo "kept: $work"
+	else
+		rm -rf "$work"
+	fi
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+mkdir "$work/src" "$work/build"
+(cd "$here" && git ls-files -z --cached --others --exclude-standard 2>/dev/null |
+	xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\0" "$f"; done' sh |
+	tar -c --null -T - -f -) | tar -x -C "$work/src" -f -
+cd "$work/src"
+autoreconf -fi >"$work/autoreconf.log" 2>&1 || { cat "$work/autoreconf.log"; exit 1; }
+cd "$work/build"
+# shellcheck disable=SC2086 # several arguments in one variable
+../src/configure -q $configure_args
+make -j"$(nproc)" >"$work/make.log" 2>&1 || { cat "$work/make.log"; exit 1; }
+
+# Runs a suite of automake's harness and adds its counts; its log is shown where something failed.
+passed=0 failed=0
+suite() {
+	name=$1
+	shift
+	echo "== $name"
+	status=0
+	"$@" >"$work/$name.log" 2>&1 || status=$?
+	count() { sed -n "s/^# $1: *\([0-9]*\)\$/\1/p" "$work/$name.log" | tail -n 1; }
+	total=$(count TOTAL) pass=$(count PASS)
+	if [ -z "$total" ] || [ "$total" -eq 0 ]; then
+		tail -n 60 "$work/$name.log"
+		echo "$name: no test ran"
+		failed=$((failed + 1))
+		return
+	fi
+	bad=$((total - pass))
+	[ $bad -eq 0 ] && [ $status -ne 0 ] && bad=1
+	echo "$name: $pass passed, $bad failed"
+	if [ $bad -gt 0 ]; then
+		cat test-suite.log 2>/dev/null | tail -n 400
+		grep -E '^(FAIL|ERROR|XPASS|SKIP)' "$work/$name.log" || tail -n 40 "$work/$name.log"
+	fi
+	passed=$((passed + pass))
+	failed=$((failed + bad))
+}
+
+export POOLMILTER_NO_SKIP=1
+suite check make -j"$jobs" check
+[ $e2e = yes ] && suite e2e make check-e2e
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

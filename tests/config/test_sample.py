@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""The sample, the table of settings and the manual know the same keys and the same defaults.
+
+Runs `poolctl settings` (one line a key: path, type, default, expected, help) and `poolctl check`.
+"""
+import os
+import re
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tap                                                              # noqa: E402
+from poolctl import SOURCE, Directory, run                              # noqa: E402
+
+SAMPLE = os.path.join(SOURCE, "conf", "poolmilter.conf.sample")
+
+# A commented line that holds settings: "#" and a key or a brace, not prose.
+COMMENTED = re.compile(r"^#( *(?:\{ )?[a-z_]+ = .*)$")
+TOKEN = re.compile(r'\s+|#[^\n]*|("(?:[^"\\]|\\.)*"|[A-Za-z_*][A-Za-z0-9_*-]*|[-+0-9.]+|[=:{}()\[\],;])')
+
+
+def uncommented(text):
+    return "\n".join(COMMENTED.sub(r" \1", line) for line in text.split("\n"))
+
+
+class Reader:
+    """Reads the sample's own part of libconfig's language into (path, value as text, line)."""
+
+    def __init__(self, text):
+        self.found = []
+        self.tokens = []
+        position, line = 0, 1
+        while position < len(text):
+            match = TOKEN.match(text, position)
+            if match is None:
+                raise AssertionError("line %d: cannot read %r" % (line, text[position:position + 20]))
+            if match.group(1):
+                self.tokens.append((match.group(1), line))
+            line += match.group(0).count("\n")
+            position = match.end()
+
+    def next(self):
+        return self.tokens.pop(0)[0]
+
+    def peek(self):
+        return self.tokens[0][0] if self.tokens else None
+
+    def group(self, prefix):
+        while self.peek() not in (None, "}"):
+            name, line = self.tokens.pop(0)
+            assert self.next() in "=:", "line %d: expected = after %s" % (line, name)
+            path = prefix + name
+            index = len(self.found)
+            self.found.append(None)
+            self.found[index] = (path, self.value(path), line)
+            if self.peek() in (";", ","):
+                self.next()
+
+    def value(self, path):
+        token = self.next()
+        if token == "{":
+            self.group(path + ".")
+            assert self.next() == "}"
+            return "{ }"
+        if token == "(":
+            while self.peek() != ")":
+                assert self.next() == "{"
+                self.group(path + "[].")
+                assert self.next() == "}"
+                if self.peek() == ",":
+                    self.next()
+            self.next()
+            return "( )"
+        if token == "[":
+            elements = []
+            while self.peek() != "]":
+                elements.append(self.next())
+                if self.peek() == ",":
+                    self.next()
+            self.next()
+            return "[ %s ]" % ", ".join(elements) if elements else "[ ]"
+        return token
+
+
+def settings_of(text):
+    reader = Reader(text)
+    reader.group("")
+    assert not reader.tokens
+    return reader.found
+
+
+def table():
+    status, output, errors = run("settings")
+    assert status == 0, errors
+    rows = [line.split("\t") for line in output.splitlines()]
+    return {row[0]: row for row in rows}, rows
+
+
+class Sample(tap.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(SAMPLE, encoding="ascii") as f:
+            cls.text = f.read()
+        cls.active = settings_of(cls.text)
+        cls.all = settings_of(uncommented(cls.text))
+        cls.table, cls.rows = table()
+
+    def test_table_has_five_columns(self):
+        self.assertGreater(len(self.rows), 40)
+        for row in self.rows:
+            self.assertEqual(len(row), 5, row)
+            self.assertTrue(all(row), row)
+        self.assertEqual(len(self.table), len(self.rows))
+
+    def test_every_key_of_the_table_stands_in_the_sample_once(self):
+        paths = [path for path, _, _ in self.all]
+        for path in self.table:
+            self.assertEqual(paths.count(path), 1, path)
+
+    def test_every_key_of_the_sample_stands_in_the_table(self):
+        for path, _, line in self.all:
+            self.assertIn(path, self.table, "line %d" % line)
+
+    def test_commented_values_are_the_defaults(self):
+        active = {path for path, _, _ in self.active}
+        lines = self.text.split("\n")
+        compared = 0
+        for path, value, line in self.all:
+            default = self.table[path][2]
+            if path in active or path.startswith(("pools[].signatures[]", "pools[].set_headers[]",
+                                                  "pools[].add_headers[]")):
+                continue
+            if default in ("none", "required if"):
+                self.assertIn("no default", lines[line - 1])
+                continue
+            compared += 1
+            if path == "state_dir":  # configure's --localstatedir decides, the sample shows the usual one
+                self.assertIn(value, (default, '"/var/lib/poolmilter"'))
+            else:
+                self.assertEqual(value, default, path)
+        self.assertGreater(compared, 20)
+
+    def test_empty_lists_are_the_defaults_too(self):
+        for path, value, _ in self.active:
+            if value == "( )" and path != "pools":
+                self.assertEqual(self.table[path][2], "( )", path)
+
+    def test_required_keys_are_active(self):
+        active = {path for path, _, _ in self.active}
+        for path, row in self.table.items():
+            if row[2] == "required" and path.count("[]") <= 1:
+                self.assertIn(path, active)
+
+    def check(self, text):
+        with Directory() as d:
+            d.key("keys/ak.example.com.pem")
+            d.key("keys/esp1.pem")
+            os.mkdir(d.path("pools.d"))
+            for there, here in (("/etc/poolmilter/", d.path("")), ("/run/poolmilter/", d.path("")),
+                                ('user = "poolmilter"', 'user = "%s"' % d.user),
+                                ('"postfix"', '"%s"' % d.group)):
+                self.assertIn(there, text)
+                text = text.replace(there, here)
+            d.write("sample.conf", text)
+            status, _, errors = run("check", "-c", d.path("sample.conf"))
+            self.assertEqual((status, errors), (0, ""))
+
+    def test_sample_loads_as_it_is(self):
+        self.check(self.text)
+
+    def test_sample_loads_with_every_key(self):
+        self.check(uncommented(self.text))
+
+    def test_manual_lists_every_key(self):
+        status, output, _ = run("settings", "--man")
+        self.assertEqual(status, 0)
+        named = [line[3:].replace("\\-", "-") for line in output.splitlines() if line.startswith(".B ")]
+        self.assertEqual(named, [row[0] for row in self.rows])
+
+
+if __name__ == "__main__":
+    unittest.TestCase.maxDiff = None
+    tap.main()

@@ -1,0 +1,558 @@
+/*
+ * test_settings - the table of settings, and what settings_finish() makes of settings.
+ *
+ * What a file may hold is tested from outside, in tests/config.
+ */
+#include "core/setting_table.h"
+#include "core/settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+#include <syslog.h>
+
+static void
+set(const struct setting_table *t, void *base, const char *name, const char *text)
+{
+	const struct setting *m = setting_find(t, name);
+	char *why = NULL;
+
+	assert_non_null(m);
+	if (!setting_set_text(m, base, text, &why))
+		fail_msg("%s: %s", name, why);
+}
+
+/* Adds a complete pool: name, name.example, b.name.example. */
+static struct pool *
+add_pool(struct settings *s, const char *name)
+{
+	struct pool *p = setting_add_item(setting_find(&setting_table, "pools"), s);
+	char *domain = g_strconcat(name, ".example", NULL), *spf = g_strconcat("b.", domain, NULL);
+
+	p->index = s->pools->len - 1;
+	p->origin = (struct origin){"test.conf", 10 * s->pools->len};
+	set(&setting_table_pool, p, "name", name);
+	set(&setting_table_pool, p, "sender_domain", domain);
+	set(&setting_table_pool, p, "spf_domain", spf);
+	set(&setting_table_pool, p, "dkim_selector", "s1");
+	set(&setting_table_pool, p, "dkim_key", "/keys/s1.pem");
+	g_free(domain);
+	g_free(spf);
+	return p;
+}
+
+static struct signature *
+add_signature(struct pool *p, const char *selector)
+{
+	struct signature *sig =
+		setting_add_item(setting_find(&setting_table_pool, "signatures"), p);
+
+	sig->selector = g_strdup(selector);
+	sig->key_file = g_strdup("/keys/other.pem");
+	sig->origin = p->origin;
+	return sig;
+}
+
+/* True if exactly one message was given and it holds the text. */
+static bool
+only(const GPtrArray *messages, const char *text)
+{
+	for (guint i = 0; i < messages->len; i++)
+		if (messages->len > 1 || strstr(messages->pdata[i], text) == NULL)
+			print_message("# %s\n", (char *)messages->pdata[i]);
+	return messages->len == 1 && strstr(messages->pdata[0], text) != NULL;
+}
+
+static void
+assert_texts(const GPtrArray *array, const char *const *expected)
+{
+	guint n = 0;
+
+	for (; expected[n] != NULL; n++) {
+		assert_true(n < array->len);
+		assert_string_equal(array->pdata[n], expected[n]);
+	}
+	assert_int_equal(array->len, n);
+}
+
+static void
+defaults_are_those_of_the_manual(void **state)
+{
+	static const char *const oversigned[] = {"Reply-To", "List-Unsubscribe",
+						 "List-Unsubscribe-Post", NULL};
+	struct settings *s = settings_new();
+	struct address local;
+
+	(void)state;
+	assert_int_equal(s->listen->len, 0);
+	assert_int_equal(s->socket_mode, 0660);
+	assert_null(s->socket_group);
+	assert_null(s->user);
+	assert_string_equal(s->no_pool, "pass");
+	assert_string_equal(s->control_header, "X-Pool");
+	assert_int_equal(s->max_message_size, 104857600);
+	assert_int_equal(s->signature_expire_days, 0);
+	assert_int_equal(s->signed_headers->len, 0);
+	assert_texts(s->oversigned_headers, oversigned);
+	assert_int_equal(s->syslog.facility, LOG_MAIL);
+	assert_string_equal(s->syslog.ident, "poolmilter");
+	assert_int_equal(s->syslog.level, LOG_INFO);
+	assert_int_equal(s->return_path.secret_files->len, 0);
+	assert_string_equal(s->return_path.local_part, "b");
+	assert_int_equal(s->return_path.expire_days, 14);
+	assert_true(s->return_path.check_bounces);
+	assert_int_equal(s->trusted_networks->len, 2);
+	assert_true(address_parse(&local, "127.1.2.3"));
+	assert_true(network_match((struct network *)(void *)s->trusted_networks->data, 2, &local));
+	assert_true(address_parse(&local, "::1"));
+	assert_true(network_match((struct network *)(void *)s->trusted_networks->data, 2, &local));
+	settings_unref(s);
+}
+
+static void
+no_array_is_null(void **state)
+{
+	struct settings *s = settings_new();
+	struct pool *p = add_pool(s, "a");
+
+	(void)state;
+	assert_int_equal(p->signatures->len + p->users->len + p->networks->len, 0);
+	assert_int_equal(p->headers.delete_headers->len + p->headers.set_headers->len, 0);
+	assert_int_equal(p->headers.add_headers->len + p->signed_headers->len, 0);
+	assert_int_equal(p->return_path, RETURN_PATH_SIGNED);
+	assert_false(p->match_subdomains);
+	settings_unref(s);
+}
+
+static void
+shared_empty_arrays_stay_empty(void **state)
+{
+	struct settings *s = settings_new();
+	struct pool *p = add_pool(s, "a"), *q = add_pool(s, "b");
+
+	(void)state;
+	assert_ptr_equal(p->users, q->users);
+	set(&setting_table_pool, p, "users", "login");
+	set(&setting_table_pool, p, "networks", "192.0.2.0/24");
+	assert_int_equal(p->users->len, 1);
+	assert_int_equal(p->networks->len, 1);
+	assert_int_equal(q->users->len, 0);
+	assert_int_equal(q->networks->len, 0);
+	assert_int_equal(s->signed_headers->len, 0);
+	settings_unref(s);
+}
+
+static void
+references_are_counted(void **state)
+{
+	struct settings *s = settings_new();
+
+	(void)state;
+	assert_ptr_equal(settings_ref(s), s);
+	settings_unref(s);
+	assert_string_equal(s->no_pool, "pass"); /* the sanitizers would tell */
+	settings_unref(s);
+	settings_unref(NULL);
+}
+
+static unsigned keys_freed;
+
+static void
+free_keys(void *keys)
+{
+	assert_string_equal(keys, "keys");
+	keys_freed++;
+}
+
+static void
+last_reference_frees_the_keys_once(void **state)
+{
+	static char keys[] = "keys";
+	struct settings *s = settings_new();
+
+	(void)state;
+	keys_freed = 0;
+	s->keys = keys;
+	s->keys_free = free_keys;
+	settings_ref(s);
+	settings_unref(s);
+	assert_int_equal(keys_freed, 0);
+	settings_unref(s);
+	assert_int_equal(keys_freed, 1);
+}
+
+static void
+finish_builds_the_look_ups(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *a = add_pool(s, "a"), *b = add_pool(s, "b");
+
+	(void)state;
+	set(&setting_table_pool, b, "spf_domain", "B.a.example");
+	set(&setting_table_pool, b, "return_path", "plain");
+	set(&setting_table, s, "no_pool", "b");
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_true(only(e->warnings, "pools[1].spf_domain: \"b.a.example\" is not below"));
+	assert_ptr_equal(g_hash_table_lookup(s->pool_by_name, "a"), a);
+	assert_ptr_equal(g_hash_table_lookup(s->pool_by_domain, "b.example"), b);
+	assert_int_equal(GPOINTER_TO_UINT(g_hash_table_lookup(s->spf_domains, "b.a.example")),
+			 1u << RETURN_PATH_SIGNED | 1u << RETURN_PATH_PLAIN);
+	assert_ptr_equal(s->no_pool_pool, b);
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+own_signature_is_the_first(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *p = add_pool(s, "a");
+	struct signature *own, *more = add_signature(p, "s2"), *last = add_signature(p, "s3");
+
+	(void)state;
+	last->domain = g_strdup("esp.example");
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_int_equal(p->signatures->len, 3);
+	own = p->signatures->pdata[0];
+	assert_string_equal(own->domain, "a.example");
+	assert_string_equal(own->selector, "s1");
+	assert_string_equal(own->key_file, "/keys/s1.pem");
+	assert_ptr_equal(p->signatures->pdata[1], more);
+	assert_string_equal(more->domain, "a.example");
+	assert_ptr_equal(p->signatures->pdata[2], last);
+	assert_string_equal(last->domain, "esp.example");
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+tag_is_the_begin_of_sha_256(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *p = add_pool(s, "abc");
+
+	(void)state;
+	settings_finish(s, e);
+	assert_int_equal(p->tag, 0xba7816bfu); /* FIPS 180, SHA-256 of "abc" */
+	settings_unref(s);
+	errors_free(e);
+}
+
+/* Two names whose SHA-256 begin with the same four octets; found by a search through n0, n1, ... */
+#define TWIN_A "n18622"
+#define TWIN_B "n41826"
+
+static void
+same_tag_at_one_spf_domain_is_refused(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *a = add_pool(s, TWIN_A), *b = add_pool(s, TWIN_B);
+
+	(void)state;
+	set(&setting_table_pool, b, "spf_domain", a->spf_domain);
+	settings_finish(s, e);
+	assert_int_equal(a->tag, b->tag);
+	assert_true(only(e->errors,
+			 "pools[1].name: \"" TWIN_B "\" gives the same Return-Path tag as \"" TWIN_A
+			 "\" (test.conf:10)"));
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+same_tag_at_two_spf_domains_is_allowed(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	const struct pool *a = add_pool(s, TWIN_A), *b = add_pool(s, TWIN_B);
+
+	(void)state;
+	settings_finish(s, e);
+	assert_int_equal(a->tag, b->tag);
+	assert_false(errors_any(e));
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+errors_stand_at_the_key(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *p;
+
+	(void)state;
+	add_pool(s, "a");
+	p = add_pool(s, "b");
+	set(&setting_table_pool, p, "sender_domain", "A.example");
+	set(&setting_table_pool, p, "spf_domain", "b.a.example");
+	p->lines[setting_find(&setting_table_pool, "sender_domain") - setting_table_pool.settings] =
+		3;
+	settings_finish(s, e);
+	assert_true(only(e->errors,
+			 "test.conf:23: pools[1].sender_domain: \"a.example\": pool \"a\" "
+			 "(test.conf:10) has it already"));
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+incomplete_pool_is_refused(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *p = add_pool(s, "a");
+
+	(void)state;
+	g_clear_pointer(&p->spf_domain, g_free);
+	settings_finish(s, e);
+	assert_true(only(e->errors, "spf_domain: missing"));
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+empty_settings_are_refused(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+
+	(void)state;
+	settings_finish(s, e);
+	assert_true(only(e->errors, "at least one pool"));
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+risky_settings_are_warned_of(void **state)
+{
+	static const struct {
+		const char *table, *key, *text, *warning;
+	} cases[] = {
+		{"pool", "delete_headers", "Content-T*", "changing Content-Type"},
+		{"pool", "delete_headers", "Message-ID", "changing Message-ID"},
+		{"pool", "spf_domain", "notb.example.com", "is not below sender_domain"},
+		{"top", "socket_mode", "0666", "anyone on this host"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct settings *s = settings_new();
+		struct errors *e = errors_new();
+		struct pool *p = add_pool(s, "b");
+		bool top = strcmp(cases[i].table, "top") == 0;
+
+		set(top ? &setting_table : &setting_table_pool, top ? (void *)s : p, cases[i].key,
+		    cases[i].text);
+		settings_finish(s, e);
+		assert_false(errors_any(e));
+		assert_true(only(e->warnings, cases[i].warning));
+		settings_unref(s);
+		errors_free(e);
+	}
+}
+
+static void
+secret_is_needed_by_signed_and_verp(void **state)
+{
+	static const struct {
+		const char *mode;
+		bool needed;
+	} cases[] = {{"signed", true}, {"verp", true}, {"plain", false}, {"keep", false}};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct settings *s = settings_new();
+
+		set(&setting_table_pool, add_pool(s, "a"), "return_path", cases[i].mode);
+		assert_int_equal(settings_need_secret(s), cases[i].needed);
+		settings_unref(s);
+	}
+}
+
+static void
+texts_take_their_normal_form(void **state)
+{
+	static const struct {
+		const struct setting_kind *kind;
+		const char *text, *normal;
+	} cases[] = {
+		{&setting_kind_domain,
+		 "B\xc3\xbc"
+		 "cher.Example.",
+		 "xn--bcher-kva.example"},
+		{&setting_kind_domain, "a.1b", "a.1b"},
+		{&setting_kind_domain, "a.11", NULL},
+		{&setting_kind_domain, "a", NULL},
+		{&setting_kind_labels, "Mail", "mail"},
+		{&setting_kind_selector, "Key.2024-1", "Key.2024-1"},
+		{&setting_kind_selector, "key.", NULL},
+		{&setting_kind_selector, "-key", NULL},
+		{&setting_kind_header_name, "X-A", "X-A"},
+		{&setting_kind_header_name, "X A", NULL},
+		{&setting_kind_header_name, "X-\xc3\xbc", NULL},
+		{&setting_kind_header_name, "X-*", NULL},
+		{&setting_kind_header_pattern, "X-*", "X-*"},
+		{&setting_kind_header_pattern, "**", NULL},
+		{&setting_kind_path, "/", NULL},
+		{&setting_kind_path, "/a\tb", NULL},
+		{&setting_kind_local_part, "b.x=1", "b.x=1"},
+		{&setting_kind_local_part, ".b", NULL},
+		{&setting_kind_login, "a*@example.com", "a*@example.com"},
+		{&setting_kind_login, "a\xff", NULL},
+		{&setting_kind_listen, "local:/s", "unix:/s"},
+		{&setting_kind_listen, "inet6:1@[2001:db8::1]", "inet6:1@2001:db8::1"},
+		{&setting_kind_listen, "inet:1@[192.0.2.1]", NULL},
+		{&setting_kind_listen, "inet:01x@localhost", NULL},
+		{&setting_kind_listen, "tcp:1@localhost", NULL},
+		{&setting_kind_pool_name, "A.b_c-1", "A.b_c-1"},
+		{&setting_kind_pool_name, "", NULL},
+		{&setting_kind_account, "-x", NULL},
+		{&setting_kind_ident, "a[b", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		char *normal = cases[i].kind->parse(cases[i].text);
+
+		if (g_strcmp0(normal, cases[i].normal) != 0)
+			fail_msg("\"%s\" became \"%s\"", cases[i].text,
+				 normal != NULL ? normal : "refused");
+		g_free(normal);
+	}
+}
+
+static void
+near_names_are_suggested(void **state)
+{
+	static const struct {
+		const char *name, *suggestion;
+	} cases[] = {
+		{"no_pol", "no_pool"},
+		{"No_Pool", "no_pool"},
+		{"max_mesage_size", "max_message_size"},
+		{"redis", NULL},
+		{"x", NULL},
+		{"", NULL},
+		{"return_paths", "return_path"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		const char *found = setting_suggest(&setting_table, cases[i].name);
+
+		if (g_strcmp0(found, cases[i].suggestion) != 0)
+			fail_msg("\"%s\": \"%s\"", cases[i].name,
+				 found != NULL ? found : "nothing");
+	}
+}
+
+static void
+wrong_values_are_shown_printable_and_cut(void **state)
+{
+	char *quoted = setting_quote("a\r\n\x1b\xff\"");
+	GString *longer = g_string_new(NULL);
+
+	(void)state;
+	assert_string_equal(quoted, "\"a\\x0d\\x0a\\x1b\\xff\"\"");
+	g_free(quoted);
+	for (int i = 0; i < 1000; i++)
+		g_string_append_c(longer, 'x');
+	quoted = setting_quote(longer->str);
+	assert_int_equal(strlen(quoted), 60 + strlen("\"...\""));
+	g_free(quoted);
+	g_string_free(longer, TRUE);
+}
+
+static void
+refused_value_leaves_the_member(void **state)
+{
+	struct settings *s = settings_new();
+	char *why = NULL;
+
+	(void)state;
+	assert_false(setting_set_text(setting_find(&setting_table, "no_pool"), s, "a b", &why));
+	assert_non_null(strstr(why, "\"a b\": expected a name of 1 to 64"));
+	g_free(why);
+	assert_string_equal(s->no_pool, "pass");
+	assert_false(setting_set_int(setting_find(&setting_table, "max_message_size"), s,
+				     INT64_C(1) << 40, &why));
+	assert_non_null(strstr(why, "1099511627776: expected a number from 1024"));
+	g_free(why);
+	assert_int_equal(s->max_message_size, 104857600);
+	settings_unref(s);
+}
+
+/* Every row has what the man page and messages need. */
+static void
+check_rows(const struct setting_table *t)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		const struct setting *m = &t->settings[i];
+		char *expected = setting_expected(m);
+
+		assert_non_null(m->help);
+		assert_int_equal(m->help[strlen(m->help) - 1], '.');
+		assert_non_null(m->since);
+		assert_true(strlen(expected) > 0);
+		assert_ptr_equal(setting_find(t, m->name), m);
+		assert_int_equal((m->type == SETTING_GROUP || m->type == SETTING_LIST),
+				 m->members != NULL);
+		assert_int_equal(m->type == SETTING_TEXT || m->type == SETTING_TEXTS,
+				 m->kind != NULL);
+		assert_int_equal(m->type == SETTING_CHOICE, m->choices != NULL);
+		if (m->type == SETTING_BOOL || m->type == SETTING_INT || m->type == SETTING_CHOICE)
+			assert_non_null(m->preset);
+		g_free(expected);
+		if (m->members != NULL)
+			check_rows(m->members);
+	}
+}
+
+static void
+rows_are_complete(void **state)
+{
+	(void)state;
+	check_rows(&setting_table);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_those_of_the_manual),
+		cmocka_unit_test(no_array_is_null),
+		cmocka_unit_test(shared_empty_arrays_stay_empty),
+		cmocka_unit_test(references_are_counted),
+		cmocka_unit_test(last_reference_frees_the_keys_once),
+		cmocka_unit_test(finish_builds_the_look_ups),
+		cmocka_unit_test(own_signature_is_the_first),
+		cmocka_unit_test(tag_is_the_begin_of_sha_256),
+		cmocka_unit_test(same_tag_at_one_spf_domain_is_refused),
+		cmocka_unit_test(same_tag_at_two_spf_domains_is_allowed),
+		cmocka_unit_test(errors_stand_at_the_key),
+		cmocka_unit_test(incomplete_pool_is_refused),
+		cmocka_unit_test(empty_settings_are_refused),
+		cmocka_unit_test(risky_settings_are_warned_of),
+		cmocka_unit_test(secret_is_needed_by_signed_and_verp),
+		cmocka_unit_test(texts_take_their_normal_form),
+		cmocka_unit_test(near_names_are_suggested),
+		cmocka_unit_test(wrong_values_are_shown_printable_and_cut),
+		cmocka_unit_test(refused_value_leaves_the_member),
+		cmocka_unit_test(rows_are_complete),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
