@@ -140,6 +140,13 @@ on_header(SMFICTX *ctx, char *name, char *value)
 }
 
 static sfsistat
+on_eoh(SMFICTX *ctx)
+{
+	(void)ctx;
+	return SMFIS_NOREPLY;
+}
+
+static sfsistat
 on_body(SMFICTX *ctx, unsigned char *data, size_t len)
 {
 	session_body(session_of(ctx), data, len);
@@ -192,6 +199,7 @@ callbacks_register(const struct signer *signer)
 		.xxfi_envfrom = on_mail,
 		.xxfi_envrcpt = on_rcpt,
 		.xxfi_header = on_header,
+		.xxfi_eoh = on_eoh,
 		.xxfi_body = on_body,
 		.xxfi_eom = on_eom,
 		.xxfi_abort = on_abort,

@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
+#define BACKLOG 4096
 #define LISTENERS_MAX 32
 #define PAUSE_MS 50 /* without descriptors: long enough not to spin, short enough not to be felt */
 

@@ -34,6 +34,8 @@ struct options {
 
 static struct options options;
 
+#define PACKET_MAX (1024 * 1024) /* octets of a packet of the milter protocol: of one header field */
+
 static void
 usage(FILE *out)
 {
@@ -216,8 +218,11 @@ static bool
 milter_setup(const struct signer *signer)
 {
 	char *connection = g_strdup_printf("fd:%d", listener_fd());
-	bool ok = callbacks_register(signer) && smfi_setconn(connection) == MI_SUCCESS;
+	bool ok;
 
+	/* libmilter's default of 64 kB closes the connection on a longer header; Postfix takes 100 kB. */
+	smfi_setmaxdatasize(PACKET_MAX);
+	ok = callbacks_register(signer) && smfi_setconn(connection) == MI_SUCCESS;
 	g_free(connection);
 	return ok;
 }

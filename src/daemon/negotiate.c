@@ -3,7 +3,9 @@
  *
  * No-reply flags save a round trip per header and body chunk (PERF.md); libmilter answers itself where
  * an MTA lacks them.  RCPT is answered, since a bounce with a forged token is refused there, and DATA:
- * an unanswered DATA stalls Postfix between smtpd and cleanup over TCP.
+ * an unanswered DATA stalls Postfix between smtpd and cleanup over TCP.  The end of the header is asked
+ * for, though nothing is done there: without it libmilter ignores the end of a message that has no
+ * header, and the MTA waits in vain.
  */
 #include "daemon/negotiate.h"
 #include "base/log.h"
@@ -46,7 +48,7 @@ negotiate(unsigned long actions, unsigned long steps, unsigned long *want_action
 			    missing->str);
 	g_string_free(missing, TRUE);
 	*want_actions = NEGOTIATE_ACTIONS;
-	*want_steps = SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NOEOH | SMFIP_NR_CONN | SMFIP_NR_MAIL |
-		      SMFIP_NR_HDR | SMFIP_NR_BODY | (steps & SMFIP_HDR_LEADSPC);
+	*want_steps = SMFIP_NOHELO | SMFIP_NOUNKNOWN | SMFIP_NR_CONN | SMFIP_NR_MAIL | SMFIP_NR_HDR |
+		      SMFIP_NR_EOH | SMFIP_NR_BODY | (steps & SMFIP_HDR_LEADSPC);
 	return ok;
 }

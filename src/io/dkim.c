@@ -121,6 +121,45 @@ take_value(DKIM *dkim, struct buf *out)
 	return DKIM_STAT_OK;
 }
 
+/* True if a CR stands in it that does not end a line. */
+static bool
+has_bare_cr(const char *text, size_t len)
+{
+	const char *end = text + len;
+
+	while (len > 0 && (text = memchr(text, '\r', (size_t)(end - text))) != NULL) {
+		text++;
+		if (text == end || *text != '\n')
+			return true;
+	}
+	return false;
+}
+
+/*
+ * libopendkim's relaxed forms are wrong for some octets: in header fields it takes form feed, vertical
+ * tab and CR for white space (RFC 6376 3.4.2: SP and HTAB only), in the body it drops a CR that ends no
+ * line.  Other verifiers do not.  The simple forms are right; such mail gets those.
+ */
+static dkim_canon_t
+header_form(const struct sign_request *r)
+{
+	for (guint i = 0; i < r->fields->len; i++) {
+		const struct field *f = g_ptr_array_index(r->fields, i);
+
+		if (memchr(f->value, '\f', f->value_len) != NULL ||
+		    memchr(f->value, '\v', f->value_len) != NULL ||
+		    memchr(f->value, '\r', f->value_len) != NULL)
+			return DKIM_CANON_SIMPLE;
+	}
+	return DKIM_CANON_RELAXED;
+}
+
+static dkim_canon_t
+body_form(const struct sign_request *r)
+{
+	return has_bare_cr(r->body, r->body_len) ? DKIM_CANON_SIMPLE : DKIM_CANON_RELAXED;
+}
+
 static DKIM_STAT
 feed(DKIM *dkim, const struct sign_request *r, struct buf *out)
 {
@@ -146,8 +185,8 @@ sign_with(DKIM_LIB *lib, const struct sign_request *r, const char *key_text, enu
 	DKIM_STAT st;
 	DKIM *dkim = dkim_sign(lib, (const unsigned char *)"poolmilter", NULL, (dkim_sigkey_t)key_text,
 			       (const unsigned char *)r->signature->selector,
-			       (const unsigned char *)r->signature->domain, DKIM_CANON_RELAXED,
-			       DKIM_CANON_RELAXED, alg, -1, &st);
+			       (const unsigned char *)r->signature->domain, header_form(r),
+			       body_form(r), alg, -1, &st);
 
 	if (dkim == NULL) {
 		*why = g_strdup(dkim_getresultstr(st));

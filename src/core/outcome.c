@@ -1,0 +1,69 @@
+/*
+ * outcome - what was done with a message, in words; see outcome.h.
+ */
+#include "core/outcome.h"
+
+#define ADDRESS_MAX 320 /* octets shown: 64 of a local part, 255 of a domain (RFC 5321 4.5.3.1) */
+
+/*
+ * An address, so that it stays one word that can be parsed: what is not printable ASCII, blanks and
+ * the angle brackets inside become %XX, as does the percent sign itself.  A longer one is cut ("...").
+ */
+static void
+append_address(GString *line, const char *key, const char *address)
+{
+	const unsigned char *p;
+	gsize start;
+
+	if (address == NULL) {
+		g_string_append_printf(line, " %s=-", key);
+		return;
+	}
+	g_string_append_printf(line, " %s=<", key);
+	start = line->len;
+	for (p = (const unsigned char *)address; *p != '\0' && line->len - start < ADDRESS_MAX; p++) {
+		if (*p <= 32 || *p >= 127 || *p == '<' || *p == '>' || *p == '%')
+			g_string_append_printf(line, "%%%02X", *p);
+		else
+			g_string_append_c(line, (char)*p);
+	}
+	g_string_append(line, *p != '\0' ? "...>" : ">");
+}
+
+static void
+append_treatment(GString *line, const struct plan *p)
+{
+	bool treated = p->verdict == VERDICT_ACCEPTED || p->verdict == VERDICT_HELD;
+
+	if (treated || p->headers_added + p->headers_deleted > 0)
+		g_string_append_printf(line, " headers=+%u-%u", p->headers_added, p->headers_deleted);
+	else
+		g_string_append(line, " headers=-");
+	g_string_append_printf(line, " dkim=%s",
+			       p->dkim != NULL && p->dkim->len > 0 ? p->dkim->str : "-");
+}
+
+GString *
+outcome_line(const struct message *m, const struct plan *p, gint64 took)
+{
+	GString *line = g_string_sized_new(256);
+
+	g_string_append_printf(line, "%s: pool=%s isp=-", m->queue_id != NULL ? m->queue_id : "-",
+			       p->pool != NULL ? p->pool->name : "-");
+	append_address(line, "from", m->sender);
+	append_address(line, "return_path", p->new_sender);
+	g_string_append_printf(line, " nrcpt=%u", m->rcpts->len);
+	if (m->sealed)
+		g_string_append_printf(line, " size=%" G_GUINT64_FORMAT, m->size);
+	else
+		g_string_append(line, " size=-");
+	append_treatment(line, p);
+	if (took >= 0)
+		g_string_append_printf(line, " took_ms=%.1f", (double)took / 1000);
+	else
+		g_string_append(line, " took_ms=-");
+	g_string_append_printf(line, " result=%s", verdict_word(p->verdict));
+	if (p->reason != NULL)
+		g_string_append_printf(line, " reason=%s", p->reason);
+	return line;
+}

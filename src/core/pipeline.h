@@ -1,0 +1,37 @@
+/*
+ * pipeline - the one way of a message: trust, pool, headers, Return-Path, signatures, verdict.
+ *
+ * The daemon and poolctl process run the very same pipeline.  Stages read the job and write the plan;
+ * each is a function in a file of its own and may end the treatment.
+ */
+#ifndef POOLMILTER_CORE_PIPELINE_H
+#define POOLMILTER_CORE_PIPELINE_H
+
+#include "core/message.h"
+#include "core/plan.h"
+#include "core/settings.h"
+#include "core/sign.h"
+
+#include <time.h>
+
+/** What stages may read. */
+struct job {
+	const struct settings *settings;
+	const struct message *message;
+	const struct signer *signer;
+	time_t now; /* for tokens and signatures */
+};
+
+/** A stage; false ends the treatment (the plan says how). */
+typedef bool stage_fn(const struct job *job, struct plan *plan);
+
+stage_fn stage_trust;	    /* trust.c: may this client send for us? */
+stage_fn stage_pool;	    /* pool.c: whose mail is it? */
+stage_fn stage_headers;	    /* headers.c: delete, set, add */
+stage_fn stage_return_path; /* return_path.c: the new sender */
+stage_fn stage_sign;	    /* sign.c: DKIM signatures of the image */
+
+/** Runs all stages. The plan is complete afterwards: accepted, or ended by a stage. */
+void pipeline_run(const struct job *job, struct plan *plan);
+
+#endif

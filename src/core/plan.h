@@ -1,0 +1,59 @@
+/*
+ * plan - what is to go out: the verdict, header edits, a new sender, the words for the log.
+ *
+ * Stages write it, in the order of the pipeline; the daemon applies it (daemon/apply.h), poolctl
+ * process prints it.  message + plan = image (image.h): the bytes that the MTA will hold.
+ */
+#ifndef POOLMILTER_CORE_PLAN_H
+#define POOLMILTER_CORE_PLAN_H
+
+#include "core/image.h"
+#include "core/message.h"
+#include "core/settings.h"
+
+#include <glib.h>
+#include <stdbool.h>
+
+enum verdict {
+	VERDICT_ACCEPTED, /* treated: go on with the edits of the plan */
+	VERDICT_PASSED,	  /* not ours to treat: go on */
+	VERDICT_DEFERRED, /* 4xx */
+	VERDICT_HELD,	  /* quarantine */
+	VERDICT_REJECTED, /* 5xx */
+};
+
+struct plan {
+	enum verdict verdict;
+	const char *reason; /* for the log, a static word such as "untrusted"; NULL: none */
+	char *detail;	    /* for the log: what went wrong inside; NULL: nothing */
+	char *reply;	    /* text of a 4xx or 5xx */
+	const char *reply_code;	  /* "451"; static */
+	const char *reply_status; /* "4.3.0", RFC 3463; static */
+
+	const struct pool *pool; /* NULL: none found */
+	char from_domain[254];	 /* domain of the author, normalised; "" if not found */
+	char *new_sender;	 /* without <>; NULL: stays */
+	struct image *image;	 /* the header after all edits, and the edits themselves */
+	unsigned headers_added, headers_deleted;
+	GString *dkim;		/* "d/s/a,d/s/a" for the log */
+	GPtrArray *explanations; /* of char *, --explain; NULL: nobody asks */
+};
+
+/** A plan for a sealed message that changes nothing. Free with plan_free(). */
+struct plan *plan_new(const struct message *m);
+void plan_free(struct plan *p);
+
+/** Ends the treatment with a verdict and a reason for the log (static). */
+void plan_end(struct plan *p, enum verdict verdict, const char *reason);
+
+/** Ends the treatment with a reply to the client; drops every edit, so that nothing is half done. */
+void plan_refuse(struct plan *p, enum verdict verdict, const char *reason, const char *code,
+		 const char *status, const char *format, ...) G_GNUC_PRINTF(6, 7);
+
+/** Notes why something was decided; costs nothing when nobody asked. */
+void plan_explain(struct plan *p, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/** The word of a verdict as the log has it: "accepted", ... */
+const char *verdict_word(enum verdict verdict);
+
+#endif

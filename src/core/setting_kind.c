@@ -1,0 +1,231 @@
+/*
+ * setting_kind - the kinds of text that settings hold; see setting_kind.h.
+ *
+ * Each kind is one parse function that either returns the normal form or refuses.  What is accepted
+ * here reaches sockets, DNS names, headers and the log without further checks.
+ */
+#include "core/setting_kind.h"
+
+#include "core/domain.h"
+
+#include <arpa/inet.h>
+#include <glib.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/un.h>
+
+#define HEADER_NAME_MAX 76 /* octets: name, colon and a value's begin fit a line of 78 */
+#define LOCAL_PART_MAX 16  /* octets: leaves 48 of RFC 5321's 64 to the token */
+#define POOL_NAME_MAX 64
+#define LOGIN_MAX 255
+#define ACCOUNT_MAX 32
+#define IDENT_MAX 32
+
+/* True if text has 1 to max octets, each alphanumeric ASCII or one of others. */
+static bool
+made_of(const char *text, size_t max, const char *others)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (!g_ascii_isalnum(text[i]) && strchr(others, text[i]) == NULL)
+			return false;
+	return len > 0 && len <= max;
+}
+
+static char *
+accept_if(bool ok, const char *text)
+{
+	return ok ? g_strdup(text) : NULL;
+}
+
+static char *
+parse_labels(const char *text)
+{
+	char domain[DOMAIN_SIZE];
+
+	return accept_if(domain_normalise(text, strlen(text), domain), domain);
+}
+
+static char *
+parse_domain(const char *text)
+{
+	char domain[DOMAIN_SIZE];
+	const char *top;
+
+	if (!domain_normalise(text, strlen(text), domain))
+		return NULL;
+	/* A top level of digits only is an IP address, not a domain. */
+	top = strrchr(domain, '.');
+	return accept_if(top != NULL && strspn(top + 1, "0123456789") < strlen(top + 1), domain);
+}
+
+/* sub-domain *("." sub-domain), RFC 5321's: letters, digits, inner hyphens. */
+static char *
+parse_selector(const char *text)
+{
+	char domain[DOMAIN_SIZE];
+	size_t len = strlen(text);
+
+	return accept_if(made_of(text, DOMAIN_MAX, "-.") && text[len - 1] != '.' &&
+				 domain_normalise(text, len, domain),
+			 text);
+}
+
+/* *ftext of RFC 5322 3.6.8 in len octets. */
+static bool
+header_name_valid(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < 33 || text[i] > 126 || text[i] == ':')
+			return false;
+	return len > 0 && len <= HEADER_NAME_MAX;
+}
+
+static char *
+parse_header_name(const char *text)
+{
+	return accept_if(strchr(text, '*') == NULL && header_name_valid(text, strlen(text)), text);
+}
+
+static char *
+parse_header_pattern(const char *text)
+{
+	size_t len = strlen(text), name = len;
+
+	if (len > 0 && text[len - 1] == '*')
+		name--;
+	return accept_if(memchr(text, '*', name) == NULL && header_name_valid(text, name), text);
+}
+
+static bool
+printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (g_ascii_iscntrl(*text))
+			return false;
+	return true;
+}
+
+static char *
+parse_path(const char *text)
+{
+	size_t len = strlen(text);
+
+	return accept_if(text[0] == '/' && len > 1 && len < PATH_MAX && printable(text), text);
+}
+
+/* dot-atom-text of RFC 5322 3.2.3, without the '+' that begins the token. */
+static char *
+parse_local_part(const char *text)
+{
+	size_t len = strlen(text);
+
+	return accept_if(made_of(text, LOCAL_PART_MAX, ".!#$%&'*-/=?^_`{|}~") && text[0] != '.' &&
+				 text[len - 1] != '.' && strstr(text, "..") == NULL,
+			 text);
+}
+
+static char *
+parse_login(const char *text)
+{
+	size_t len = strlen(text);
+
+	return accept_if(len > 0 && len <= LOGIN_MAX && printable(text) &&
+				 strchr(text, ' ') == NULL && g_utf8_validate(text, -1, NULL),
+			 text);
+}
+
+static char *
+parse_pool_name(const char *text)
+{
+	return accept_if(made_of(text, POOL_NAME_MAX, "._-"), text);
+}
+
+static char *
+parse_account(const char *text)
+{
+	return accept_if(made_of(text, ACCOUNT_MAX, "._-$") && text[0] != '-', text);
+}
+
+static char *
+parse_ident(const char *text)
+{
+	return accept_if(made_of(text, IDENT_MAX, "._-/"), text);
+}
+
+/* PORT@HOST; an IPv6 address may stand in brackets, which libmilter does not know. */
+static char *
+parse_inet(const char *text, bool v6)
+{
+	const char *at = strchr(text, '@');
+	char *port, *host, *result = NULL;
+	struct in6_addr a6;
+	struct in_addr a4;
+	size_t len;
+
+	if (at == NULL)
+		return NULL;
+	len = strlen(at + 1);
+	port = g_strndup(text, (size_t)(at - text));
+	host = v6 && len > 2 && at[1] == '[' && at[len] == ']' ? g_strndup(at + 2, len - 2)
+							       : g_strdup(at + 1);
+	if (g_ascii_string_to_unsigned(port, 10, 1, 65535, NULL, NULL)) {
+		char *name = parse_labels(host);
+		const char *top = strrchr(host, '.');
+		bool address =
+			inet_pton(v6 ? AF_INET6 : AF_INET, host, v6 ? (void *)&a6 : &a4) == 1;
+
+		top = top != NULL ? top + 1 : host;
+		if (address || (name != NULL && !g_ascii_isdigit(top[0])))
+			result = g_strdup_printf("%s:%s@%s", v6 ? "inet6" : "inet", port, host);
+		g_free(name);
+	}
+	g_free(port);
+	g_free(host);
+	return result;
+}
+
+static char *
+parse_listen(const char *text)
+{
+	const char *path = strchr(text, ':');
+
+	if (g_str_has_prefix(text, "inet:"))
+		return parse_inet(text + 5, false);
+	if (g_str_has_prefix(text, "inet6:"))
+		return parse_inet(text + 6, true);
+	if (!g_str_has_prefix(text, "unix:") && !g_str_has_prefix(text, "local:"))
+		return NULL;
+	path++;
+	if (path[0] != '/' || path[1] == '\0' || !printable(path) ||
+	    strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
+		return NULL;
+	return g_strconcat("unix:", path, NULL);
+}
+
+const struct setting_kind setting_kind_domain = {"a domain name such as mail.example.com",
+						 parse_domain, true};
+const struct setting_kind setting_kind_labels = {"a name below sender_domain such as \"mail\"",
+						 parse_labels, true};
+const struct setting_kind setting_kind_selector = {
+	"a selector: letters, digits, hyphens, dots between labels", parse_selector, true};
+const struct setting_kind setting_kind_header_name = {
+	"a header's name: 1 to 76 visible ASCII characters without ':' and '*'", parse_header_name,
+	true};
+const struct setting_kind setting_kind_header_pattern = {
+	"a header's name, with or without a '*' at its end", parse_header_pattern, true};
+const struct setting_kind setting_kind_path = {"an absolute path", parse_path, false};
+const struct setting_kind setting_kind_local_part = {
+	"1 to 16 characters that an address may begin with, without '+'", parse_local_part, false};
+const struct setting_kind setting_kind_login = {
+	"a login name without spaces, '*' stands for anything", parse_login, false};
+const struct setting_kind setting_kind_listen = {
+	"unix:/PATH of at most 107 octets, inet:PORT@HOST or inet6:PORT@HOST", parse_listen, false};
+const struct setting_kind setting_kind_pool_name = {
+	"a name of 1 to 64 letters, digits, '.', '_' and '-'", parse_pool_name, false};
+const struct setting_kind setting_kind_account = {
+	"a name of the system's of 1 to 32 letters, digits, '.', '_' and '-'", parse_account,
+	false};
+const struct setting_kind setting_kind_ident = {"1 to 32 letters, digits, '.', '_', '/' and '-'",
+						parse_ident, false};

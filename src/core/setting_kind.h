@@ -1,0 +1,29 @@
+/*
+ * setting_kind - the kinds of text that settings hold: a domain, a header's name, a path, ...
+ */
+#ifndef POOLMILTER_CORE_SETTING_KIND_H
+#define POOLMILTER_CORE_SETTING_KIND_H
+
+#include <stdbool.h>
+
+struct setting_kind {
+	const char *expected; /* "a domain name such as mail.example.com" */
+	/** The normal form of text (g_free it), or NULL if it is not of this kind. */
+	char *(*parse)(const char *text);
+	bool caseless; /* "A" and "a" are the same in a list */
+};
+
+extern const struct setting_kind setting_kind_domain;         /* normalised, at least two labels */
+extern const struct setting_kind setting_kind_labels;         /* normalised, one label or more */
+extern const struct setting_kind setting_kind_selector;       /* RFC 6376 3.1, as written */
+extern const struct setting_kind setting_kind_header_name;    /* RFC 5322 2.2 */
+extern const struct setting_kind setting_kind_header_pattern; /* the same, '*' may end it */
+extern const struct setting_kind setting_kind_path;           /* absolute */
+extern const struct setting_kind setting_kind_local_part;     /* dot-atom of at most 16 octets */
+extern const struct setting_kind setting_kind_login;  /* a login name, '*' stands for anything */
+extern const struct setting_kind setting_kind_listen; /* "local:" becomes "unix:" */
+extern const struct setting_kind setting_kind_pool_name;
+extern const struct setting_kind setting_kind_account; /* of a user or group of the system */
+extern const struct setting_kind setting_kind_ident;   /* of syslog */
+
+#endif

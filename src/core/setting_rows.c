@@ -1,0 +1,451 @@
+/*
+ * setting_rows - the rows of the table of settings; see setting_table.h.
+ *
+ * Order is that of the man page and of the sample file.  Defaults are literals of libconfig; `help`
+ * may use no markup, is cut into lines by the formatter, and does not repeat type, default and
+ * range.
+ */
+#include "core/setting_table.h"
+
+#include "core/settings.h"
+
+#include <syslog.h>
+
+#ifndef POOLMILTER_STATE_DIR
+#define POOLMILTER_STATE_DIR \
+	"/var/lib/poolmilter" /* configure's --localstatedir decides in a build */
+#endif
+
+#define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
+#define IN_SETTINGS(member) .offset = offsetof(struct settings, member)
+#define IN_POOL(member) .offset = offsetof(struct pool, member)
+#define IN_SIGNATURE(member) .offset = offsetof(struct signature, member)
+#define IN_HEADER_VALUE(member) .offset = offsetof(struct header_value, member)
+#define SINCE_0_1 .since = "0.1"
+
+/* Defined below, behind their rows. */
+static const struct setting_table header_value_table;
+static const struct setting_table signature_table;
+
+static const struct setting_choice on_error_choices[] = {{"defer", 0}, {NULL, 0}};
+
+static const struct setting_choice facility_choices[] = {
+	{"mail", LOG_MAIL},     {"daemon", LOG_DAEMON}, {"user", LOG_USER},
+	{"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2},
+	{"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5},
+	{"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {NULL, 0},
+};
+
+static const struct setting_choice level_choices[] = {
+	{"debug", LOG_DEBUG},     {"info", LOG_INFO}, {"notice", LOG_NOTICE},
+	{"warning", LOG_WARNING}, {"error", LOG_ERR}, {NULL, 0},
+};
+
+static const struct setting_choice return_path_choices[] = {
+	{"signed", RETURN_PATH_SIGNED},
+	{"verp", RETURN_PATH_VERP},
+	{"plain", RETURN_PATH_PLAIN},
+	{"keep", RETURN_PATH_KEEP},
+	{NULL, 0},
+};
+
+static bool
+moves_return_path(const void *pool)
+{
+	return ((const struct pool *)pool)->return_path != RETURN_PATH_KEEP;
+}
+
+static const struct setting header_value_rows[] = {
+	{.name = "name",
+	 .type = SETTING_TEXT,
+	 IN_HEADER_VALUE(name),
+	 SINCE_0_1,
+	 .kind = &setting_kind_header_name,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Name of the header."},
+	{.name = "value",
+	 .type = SETTING_TEMPLATE,
+	 IN_HEADER_VALUE(value),
+	 SINCE_0_1,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Its value; variables such as ${pool} are replaced, see TEMPLATES."},
+};
+
+static void
+header_value_free(void *p)
+{
+	setting_release(&header_value_table, p);
+	g_free(p);
+}
+
+static const struct setting_table header_value_table = {
+	header_value_rows, COUNT(header_value_rows), sizeof(struct header_value),
+	offsetof(struct header_value, origin), header_value_free};
+
+static const struct setting signature_rows[] = {
+	{.name = "domain",
+	 .type = SETTING_TEXT,
+	 IN_SIGNATURE(domain),
+	 SINCE_0_1,
+	 .kind = &setting_kind_domain,
+	 .help = "The signing domain (d=); left out: the pool's sender_domain."},
+	{.name = "selector",
+	 .type = SETTING_TEXT,
+	 IN_SIGNATURE(selector),
+	 SINCE_0_1,
+	 .kind = &setting_kind_selector,
+	 .flags = SETTING_REQUIRED,
+	 .help = "The selector (s=): the public key stands in SELECTOR._domainkey.DOMAIN."},
+	{.name = "key",
+	 .type = SETTING_TEXT,
+	 IN_SIGNATURE(key_file),
+	 SINCE_0_1,
+	 .kind = &setting_kind_path,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Path of the private key, as dkim_key."},
+};
+
+static void
+signature_free(void *p)
+{
+	setting_release(&signature_table, p);
+	g_free(p);
+}
+
+static const struct setting_table signature_table = {
+	signature_rows, COUNT(signature_rows), sizeof(struct signature),
+	offsetof(struct signature, origin), signature_free};
+
+static const struct setting pool_rows[] = {
+	{.name = "name",
+	 .type = SETTING_TEXT,
+	 IN_POOL(name),
+	 SINCE_0_1,
+	 .kind = &setting_kind_pool_name,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Name of the pool in the log, in ${pool} and in the control header; no two pools "
+		 "may "
+		 "share it. A new name makes Return-Path addresses that are under way unknown."},
+	{.name = "sender_domain",
+	 .type = SETTING_TEXT,
+	 IN_POOL(sender_domain),
+	 SINCE_0_1,
+	 .kind = &setting_kind_domain,
+	 .flags = SETTING_REQUIRED,
+	 .help = "The domain of the From: header whose mail this pool treats, and the signing "
+		 "domain. "
+		 "U-labels and A-labels are the same; no two pools may share it."},
+	{.name = "match_subdomains",
+	 .type = SETTING_BOOL,
+	 IN_POOL(match_subdomains),
+	 SINCE_0_1,
+	 .preset = "false",
+	 .help = "Treat mail from all subdomains of sender_domain too, unless a pool of their own "
+		 "does."},
+	{.name = "sender_subdomain",
+	 .type = SETTING_TEXT,
+	 IN_POOL(sender_subdomain),
+	 SINCE_0_1,
+	 .kind = &setting_kind_labels,
+	 .help = "The name under sender_domain of the sending hosts: HELO, A and PTR records."},
+	{.name = "spf_domain",
+	 .type = SETTING_TEXT,
+	 IN_POOL(spf_domain),
+	 SINCE_0_1,
+	 .kind = &setting_kind_domain,
+	 .required_if = moves_return_path,
+	 .help = "The domain of the Return-Path, where bounces arrive. For SPF to align with the "
+		 "From: "
+		 "domain it stands below sender_domain. Required unless return_path is \"keep\"."},
+	{.name = "return_path",
+	 .type = SETTING_CHOICE,
+	 IN_POOL(return_path),
+	 SINCE_0_1,
+	 .choices = return_path_choices,
+	 .preset = "\"signed\"",
+	 .help = "How the envelope sender is rewritten: \"signed\" to an opaque token that cannot "
+		 "be "
+		 "forged, \"verp\" to the readable recipient if there is only one (else as "
+		 "\"signed\"), \"plain\" to bounce@SPF_DOMAIN, \"keep\" not at all."},
+	{.name = "dkim_selector",
+	 .type = SETTING_TEXT,
+	 IN_POOL(dkim_selector),
+	 SINCE_0_1,
+	 .kind = &setting_kind_selector,
+	 .flags = SETTING_REQUIRED,
+	 .help = "The selector of the pool's own signature: its public key stands in "
+		 "SELECTOR._domainkey.SENDER_DOMAIN."},
+	{.name = "dkim_key",
+	 .type = SETTING_TEXT,
+	 IN_POOL(dkim_key),
+	 SINCE_0_1,
+	 .kind = &setting_kind_path,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Path of the private key: PEM, RSA of at least 1024 bits or Ed25519, of root or "
+		 "user, "
+		 "closed to others."},
+	{.name = "signatures",
+	 .type = SETTING_LIST,
+	 IN_POOL(signatures),
+	 SINCE_0_1,
+	 .members = &signature_table,
+	 .preset = "( )",
+	 .help = "More signatures beside the pool's own, for instance Ed25519 or the platform's "
+		 "domain."},
+	{.name = "users",
+	 .type = SETTING_TEXTS,
+	 IN_POOL(users),
+	 SINCE_0_1,
+	 .kind = &setting_kind_login,
+	 .preset = "[ ]",
+	 .help = "Logins (SASL) that may use the pool, '?' stands for any character; empty: any "
+		 "trusted "
+		 "client, if networks is empty too."},
+	{.name = "networks",
+	 .type = SETTING_NETWORKS,
+	 IN_POOL(networks),
+	 SINCE_0_1,
+	 .preset = "[ ]",
+	 .help = "Addresses of clients that may use the pool; empty: any trusted client, if users "
+		 "is "
+		 "empty too."},
+	{.name = "delete_headers",
+	 .type = SETTING_TEXTS,
+	 IN_POOL(headers.delete_headers),
+	 SINCE_0_1,
+	 .kind = &setting_kind_header_pattern,
+	 .preset = "[ ]",
+	 .help = "Headers to delete, all of a name; a '*' at the end stands for any rest. Deletes "
+		 "come "
+		 "before sets, sets before adds."},
+	{.name = "set_headers",
+	 .type = SETTING_LIST,
+	 IN_POOL(headers.set_headers),
+	 SINCE_0_1,
+	 .members = &header_value_table,
+	 .preset = "( )",
+	 .help = "Headers to replace, all of a name by one."},
+	{.name = "add_headers",
+	 .type = SETTING_LIST,
+	 IN_POOL(headers.add_headers),
+	 SINCE_0_1,
+	 .members = &header_value_table,
+	 .preset = "( )",
+	 .help = "Headers to add beside those already there."},
+	{.name = "signed_headers",
+	 .type = SETTING_TEXTS,
+	 IN_POOL(signed_headers),
+	 SINCE_0_1,
+	 .kind = &setting_kind_header_name,
+	 .preset = "[ ]",
+	 .help = "Headers that this pool signs besides those of all pools."},
+};
+
+static void
+pool_free(void *p)
+{
+	setting_release(&setting_table_pool, p);
+	g_free(p);
+}
+
+_Static_assert(COUNT(pool_rows) <= POOL_KEYS_MAX, "struct pool has room for each key's line");
+
+const struct setting_table setting_table_pool = {pool_rows, COUNT(pool_rows), sizeof(struct pool),
+						 offsetof(struct pool, origin), pool_free};
+
+static const struct setting syslog_rows[] = {
+	{.name = "facility",
+	 .type = SETTING_CHOICE,
+	 IN_SETTINGS(syslog.facility),
+	 SINCE_0_1,
+	 .choices = facility_choices,
+	 .preset = "\"mail\"",
+	 .help = "The facility of syslog(3)."},
+	{.name = "ident",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(syslog.ident),
+	 SINCE_0_1,
+	 .kind = &setting_kind_ident,
+	 .preset = "\"poolmilter\"",
+	 .help = "The name that stands before each line."},
+	{.name = "level",
+	 .type = SETTING_CHOICE,
+	 IN_SETTINGS(syslog.level),
+	 SINCE_0_1,
+	 .choices = level_choices,
+	 .preset = "\"info\"",
+	 .help = "Lines less urgent than this are not written; those of messages are \"info\"."},
+};
+
+static const struct setting_table syslog_table = {syslog_rows, COUNT(syslog_rows), 0, 0, NULL};
+
+static const struct setting return_path_rows[] = {
+	{.name = "secret_files",
+	 .type = SETTING_TEXTS,
+	 IN_SETTINGS(return_path.secret_files),
+	 SINCE_0_1,
+	 .kind = &setting_kind_path,
+	 .preset = "[ ]",
+	 .help = "Files of 16 to 64 octets: the first signs tokens, all verify them, so that "
+		 "secrets can "
+		 "be changed. Empty: one is made at the first start, return-path.secret in "
+		 "state_dir. "
+		 "Nodes that share an spf_domain must share it."},
+	{.name = "local_part",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(return_path.local_part),
+	 SINCE_0_1,
+	 .kind = &setting_kind_local_part,
+	 .preset = "\"b\"",
+	 .help = "What stands before '+' and the token."},
+	{.name = "expire_days",
+	 .type = SETTING_INT,
+	 IN_SETTINGS(return_path.expire_days),
+	 SINCE_0_1,
+	 .min = 1,
+	 .max = 3650,
+	 .preset = "14",
+	 .help = "Days after which a token is refused."},
+	{.name = "check_bounces",
+	 .type = SETTING_BOOL,
+	 IN_SETTINGS(return_path.check_bounces),
+	 SINCE_0_1,
+	 .preset = "true",
+	 .help = "Refuse recipients at an spf_domain whose token is forged or expired."},
+};
+
+static const struct setting_table return_path_table = {return_path_rows, COUNT(return_path_rows), 0,
+						       0, NULL};
+
+static const struct setting rows[] = {
+	{.name = "listen",
+	 .type = SETTING_TEXTS,
+	 IN_SETTINGS(listen),
+	 SINCE_0_1,
+	 .kind = &setting_kind_listen,
+	 .flags = SETTING_REQUIRED | SETTING_ONE_OR_MORE,
+	 .help = "Where the MTA finds us, one or an array of several."},
+	{.name = "socket_mode",
+	 .type = SETTING_MODE,
+	 IN_SETTINGS(socket_mode),
+	 SINCE_0_1,
+	 .preset = "\"0660\"",
+	 .help = "Mode of UNIX sockets, octal, in quotes."},
+	{.name = "socket_group",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(socket_group),
+	 SINCE_0_1,
+	 .kind = &setting_kind_account,
+	 .help = "Group of UNIX sockets, that of the MTA; left out: the group of user."},
+	{.name = "pid_file",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(pid_file),
+	 SINCE_0_1,
+	 .kind = &setting_kind_path,
+	 .help = "File for the process ID; left out: none."},
+	{.name = "include_dir",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(include_dir),
+	 SINCE_0_1,
+	 .kind = &setting_kind_path,
+	 .help = "Directory of more pools: every *.conf in it is read in the order of names, see "
+		 "INCLUDED FILES."},
+	{.name = "user",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(user),
+	 SINCE_0_1,
+	 .kind = &setting_kind_account,
+	 .help = "The user to become after keys are read and sockets are open; required when "
+		 "started "
+		 "as root."},
+	{.name = "state_dir",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(state_dir),
+	 SINCE_0_1,
+	 .kind = &setting_kind_path,
+	 .preset = "\"" POOLMILTER_STATE_DIR "\"",
+	 .help = "Directory for what must outlive a restart; belongs to user."},
+	{.name = "trusted_networks",
+	 .type = SETTING_NETWORKS,
+	 IN_SETTINGS(trusted_networks),
+	 SINCE_0_1,
+	 .preset = "[ \"127.0.0.0/8\", \"::1\" ]",
+	 .help = "Clients whose mail is treated, besides authenticated ones and local submission. "
+		 "All "
+		 "other mail passes untouched."},
+	{.name = "no_pool",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(no_pool),
+	 SINCE_0_1,
+	 .kind = &setting_kind_pool_name,
+	 .preset = "\"pass\"",
+	 .help = "What becomes of mail whose From: domain no pool has: \"pass\" (untouched), "
+		 "\"reject\", "
+		 "or the name of the pool that takes it."},
+	{.name = "control_header",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(control_header),
+	 SINCE_0_1,
+	 .kind = &setting_kind_header_name,
+	 .preset = "\"X-Pool\"",
+	 .help = "A header in which a trusted client names the pool; it is always removed."},
+	{.name = "max_message_size",
+	 .type = SETTING_INT,
+	 IN_SETTINGS(max_message_size),
+	 SINCE_0_1,
+	 .min = 1024,
+	 .max = 1073741824,
+	 .preset = "104857600",
+	 .help = "Octets; a larger message is refused with 552."},
+	{.name = "on_error",
+	 .type = SETTING_CHOICE,
+	 IN_SETTINGS(on_error),
+	 SINCE_0_1,
+	 .choices = on_error_choices,
+	 .preset = "\"defer\"",
+	 .help = "What the client gets when something goes wrong inside: a temporary error, never "
+		 "unsigned mail."},
+	{.name = "signature_expire_days",
+	 .type = SETTING_INT,
+	 IN_SETTINGS(signature_expire_days),
+	 SINCE_0_1,
+	 .min = 0,
+	 .max = 3650,
+	 .preset = "0",
+	 .help = "Days after which signatures expire (x=); 0: never."},
+	{.name = "signed_headers",
+	 .type = SETTING_TEXTS,
+	 IN_SETTINGS(signed_headers),
+	 SINCE_0_1,
+	 .kind = &setting_kind_header_name,
+	 .preset = "[ ]",
+	 .help = "Headers to sign besides the built-in list, see SIGNATURES."},
+	{.name = "oversigned_headers",
+	 .type = SETTING_TEXTS,
+	 IN_SETTINGS(oversigned_headers),
+	 SINCE_0_1,
+	 .kind = &setting_kind_header_name,
+	 .preset = "[ \"Reply-To\", \"List-Unsubscribe\", \"List-Unsubscribe-Post\" ]",
+	 .help = "Headers that, where present, are signed once more than they stand, so that "
+		 "another one "
+		 "breaks the signature. From is always among them."},
+	{.name = "syslog",
+	 .type = SETTING_GROUP,
+	 SINCE_0_1,
+	 .members = &syslog_table,
+	 .help = "The log."},
+	{.name = "return_path",
+	 .type = SETTING_GROUP,
+	 SINCE_0_1,
+	 .members = &return_path_table,
+	 .help = "Return-Path addresses, for all pools."},
+	{.name = "pools",
+	 .type = SETTING_LIST,
+	 IN_SETTINGS(pools),
+	 SINCE_0_1,
+	 .members = &setting_table_pool,
+	 .preset = "( )",
+	 .help = "The pools; those of include_dir are added to them. There must be one at least."},
+};
+
+const struct setting_table setting_table = {rows, COUNT(rows), 0, 0, NULL};

@@ -1,0 +1,156 @@
+/*
+ * settings - the configuration as the daemon uses it: an immutable snapshot, counted by reference.
+ *
+ * Built whole from a configuration file (io/config_file.h), never changed afterwards, shared by all
+ * threads.  A reload builds a new one beside the old; a message keeps the snapshot that it began
+ * with. All names in it are normalised (domains: core/domain.h; header names as written).
+ *
+ * No array in it is ever NULL: an empty one is an array of no elements (which many pools may share,
+ * so nobody but the loader adds to one).  A char * is NULL only where its comment says so.
+ */
+#ifndef POOLMILTER_CORE_SETTINGS_H
+#define POOLMILTER_CORE_SETTINGS_H
+
+#include "base/errors.h"
+#include "core/network.h"
+#include "core/template.h"
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct key; /* a private key, io/keystore.h; core only passes it on */
+
+enum return_path_mode {
+	RETURN_PATH_SIGNED,
+	RETURN_PATH_VERP,
+	RETURN_PATH_PLAIN,
+	RETURN_PATH_KEEP,
+};
+
+/** A header field to add or set: name and what its value expands from. */
+struct header_value {
+	char *name;
+	struct template *value;
+	struct origin origin;
+};
+
+/** What a pool (later: an ISP record) does to the header.  Deletes run before sets, sets before
+ * adds. */
+struct header_rules {
+	GPtrArray *delete_headers; /* of char *: names, a trailing '*' matches the rest */
+	GPtrArray *set_headers;    /* of struct header_value * */
+	GPtrArray *add_headers;    /* of struct header_value * */
+};
+
+/** One DKIM signature of a pool. */
+struct signature {
+	char *domain;   /* d=, an A-label domain */
+	char *selector; /* s= */
+	char *key_file;
+	struct key *key; /* owned by settings' keys */
+	struct origin origin;
+};
+
+#define POOL_KEYS_MAX 24
+
+struct pool {
+	char *name;
+	char *sender_domain; /* From: domain and d= */
+	bool match_subdomains;
+	char *sender_subdomain; /* label(s) under sender_domain; NULL: none */
+	char *spf_domain;       /* domain of the Return-Path; NULL only with RETURN_PATH_KEEP */
+	int return_path;        /* enum return_path_mode */
+	char *dkim_selector;
+	char *dkim_key;        /* path */
+	GPtrArray *signatures; /* of struct signature *: the pool's own first, then `signatures` */
+	GPtrArray *users;      /* of char *: patterns of logins; empty: any trusted client */
+	GArray *networks;      /* of struct network; empty: any trusted client */
+	struct header_rules headers;
+	GPtrArray *signed_headers; /* of char *: signed besides the list of all pools */
+	uint32_t tag;              /* of the name, stands in Return-Path tokens */
+	uint32_t index;            /* in the list that it stands in, for messages */
+	struct origin origin;
+	uint16_t lines[POOL_KEYS_MAX]; /* of each key, counted from origin.line, for messages */
+};
+
+/** A secret that signs or verifies Return-Path tokens. */
+struct secret {
+	size_t len;
+	unsigned char octets[64];
+};
+
+struct settings {
+	int references; /* atomic */
+
+	GPtrArray *listen; /* of char *: "unix:/path", "inet:PORT@HOST", "inet6:PORT@HOST" */
+	unsigned socket_mode;
+	char *socket_group; /* NULL: the process' own */
+	char *pid_file;     /* NULL: none */
+	char *include_dir;  /* NULL: none */
+	char *user;         /* NULL: stay who we are */
+	char *state_dir;
+	GArray *trusted_networks;  /* of struct network */
+	char *no_pool;             /* "pass", "reject" or a pool's name */
+	struct pool *no_pool_pool; /* the pool of that name; NULL for pass and reject */
+	char *control_header;
+	int64_t max_message_size;      /* octets */
+	int on_error;                  /* 0: defer */
+	int64_t signature_expire_days; /* x=; 0: none */
+	GPtrArray *signed_headers;     /* of char *: signed besides the built-in list */
+	GPtrArray *oversigned_headers; /* of char *: signed once more than they stand, if present */
+
+	struct {
+		int facility; /* LOG_MAIL ... of syslog.h */
+		char *ident;
+		int level; /* LOG_DEBUG ... LOG_ERR */
+	} syslog;
+
+	struct {
+		GPtrArray *secret_files; /* of char *; empty: state_dir/return-path.secret */
+		GArray *secrets;         /* of struct secret; the first signs, all verify */
+		char *local_part;
+		int64_t expire_days;
+		bool check_bounces;
+	} return_path;
+
+	GPtrArray *pools;           /* of struct pool * */
+	GHashTable *pool_by_name;   /* name -> struct pool * */
+	GHashTable *pool_by_domain; /* sender_domain -> struct pool * */
+	GHashTable *spf_domains;    /* spf_domain -> bits of 1 << enum return_path_mode, of all its
+				       pools */
+
+	void *keys; /* the keystore that owns all struct key */
+	void (*keys_free)(void *keys);
+	GPtrArray *files; /* of char *: every file read, in order; origins point here */
+	GHashTable
+		*origins; /* "user", "syslog.level", ... -> struct origin *, of keys in the file */
+};
+
+/** New settings with every default and no pools, one reference. */
+struct settings *settings_new(void);
+
+/** Where a key outside of pools stands ("user", "syslog.level"); the main file as a whole if it
+ * does not. */
+struct origin settings_origin(const struct settings *s, const char *path);
+
+/** Where a key of a pool stands; the pool as a whole if it does not. */
+struct origin settings_pool_origin(const struct pool *p, const char *key);
+
+/** True if a Return-Path secret is needed: some pool has "signed" or "verp". */
+bool settings_need_secret(const struct settings *s);
+
+/** Takes a reference. Thread-safe. */
+struct settings *settings_ref(struct settings *s);
+
+/** Gives a reference back; the last one frees everything. NULL is allowed. Thread-safe. */
+void settings_unref(struct settings *s);
+
+/**
+ * The last step of loading: what one key alone cannot tell.  Builds the look-ups, checks duplicates
+ * and what must stand together, and reports everything wrong to errors.  The settings are usable
+ * only if errors has none.
+ */
+void settings_finish(struct settings *s, struct errors *errors);
+
+#endif
