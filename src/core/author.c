@@ -15,15 +15,6 @@ struct mailboxes {
 	char domain[DOMAIN_SIZE]; /* of the first */
 };
 
-/* True for "a@b@example.com": GMime takes it, but no two readers agree on its domain. */
-static bool
-ambiguous(const char *address, const char *domain)
-{
-	const char *at = strchr(address, '@');
-
-	return at + 1 != domain && address[0] != '"';
-}
-
 static void
 mailbox_take(struct mailboxes *found, InternetAddressMailbox *mailbox)
 {
@@ -31,7 +22,7 @@ mailbox_take(struct mailboxes *found, InternetAddressMailbox *mailbox)
 	const char *domain = address != NULL ? address_domain(address) : NULL;
 	char normal[DOMAIN_SIZE];
 
-	if (domain == NULL || domain == address + 1 || ambiguous(address, domain) ||
+	if (domain == NULL || domain == address + 1 ||
 	    !domain_normalise(domain, strlen(domain), normal)) {
 		found->bad = true;
 		return;
@@ -57,12 +48,64 @@ list_take(struct mailboxes *found, InternetAddressList *list, bool group)
 	}
 }
 
+/* The octet after a quoted string or a comment that begins at p. */
+static const char *
+skip_quoted(const char *p)
+{
+	char open = *p, close = open == '(' ? ')' : '"';
+	int depth = 1;
+
+	for (p++; *p != '\0' && depth > 0; p++) {
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+		else if (*p == close)
+			depth--;
+		else if (*p == open)
+			depth++;
+	}
+	return p;
+}
+
+/*
+ * True if a mailbox has more than one "@" ("a@example.com@example.org", routes): GMime makes something
+ * of it, but no two readers agree on its domain.  An "@" in a display name, before "<", is no harm:
+ * much mail has it.
+ */
+static bool
+ambiguous(const char *p)
+{
+	unsigned ats = 0;
+	bool angle = false;
+
+	for (;; p++) {
+		while (*p == '"' || *p == '(')
+			p = skip_quoted(p);
+		if (*p == '<' || ((*p == ',' || *p == ';' || *p == '\0') && !(angle && *p == ','))) {
+			if (ats > 1 && *p != '<')
+				return true;
+			ats = 0;
+		}
+		if (*p == '\0')
+			return false;
+		if (*p == '<')
+			angle = true;
+		else if (*p == '>') {
+			if (ats > 1)
+				return true;
+			angle = false;
+			ats = 0;
+		} else if (*p == '@')
+			ats++;
+	}
+}
+
 static void
 field_take(struct mailboxes *found, const struct field *f)
 {
 	InternetAddressList *list = internet_address_list_parse(NULL, f->value);
 
 	memset(found, 0, sizeof *found);
+	found->bad = ambiguous(f->value);
 	list_take(found, list, false);
 	g_clear_object(&list);
 }

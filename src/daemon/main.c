@@ -206,9 +206,10 @@ reload(void)
 	} else {
 		warn_restart(before, s);
 		log_set_level(s->syslog.level);
+		snapshot_set(settings_ref(s));
 		log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
 			 (double)(g_get_monotonic_time() - started) / 1000);
-		snapshot_set(s);
+		settings_unref(s);
 	}
 	settings_unref(before);
 	errors_free(errors);

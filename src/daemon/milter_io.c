@@ -6,7 +6,10 @@
  * these at once for one connection.  So:
  *
  *	poll for input	sends what waits to be sent, then answers from the buffer; waits for the socket
- *			only if that is empty, and then reads all there is in one go
+ *			only if that is empty, and then reads all there is in one go.  Where libmilter
+ *			asks, between packets, whether a worker should go on (the short timeout), the
+ *			answer is yes only when a whole packet is there, or the buffer is full: an MTA
+ *			that stops within a packet does not hold a worker, and the daemon is never deaf
  *	read		takes from the buffer; large rests of body chunks go straight to libmilter
  *	poll for output	is always ready
  *	writev		appends to the output, which leaves with the next poll for input, or when it is
@@ -28,6 +31,8 @@
 
 #define DESCRIPTORS 65536 /* higher ones are not buffered */
 #define INPUT_SIZE 16384
+#define HEAD_SIZE 4		/* length of a packet, in network order, before its octets */
+#define BETWEEN_PACKETS_MS 1000 /* libmilter's timeouts are 10 ms between packets, hours within */
 #define OUTPUT_MAX 65536	/* octets that wait before they are sent anyway */
 #define SEND_TIMEOUT_MS 60000	/* an MTA that takes nothing for so long is gone */
 
@@ -118,7 +123,7 @@ flush(struct connection *c)
 	size_t len = c->output_len;
 
 	c->output_len = 0;
-	return send_all(c, c->output, len);
+	return len == 0 || send_all(c, c->output, len);
 }
 
 static bool
@@ -139,17 +144,19 @@ reserve(struct connection *c, size_t len)
 	return true;
 }
 
-/* Takes what the socket has. */
+/* Takes what the socket has, behind what is left. */
 static void
 fill(struct connection *c)
 {
 	ssize_t n;
 
-	do
-		n = __real_read(c->fd, c->input, sizeof c->input);
-	while (n < 0 && errno == EINTR);
+	memmove(c->input, c->input + c->start, c->end - c->start);
+	c->end -= c->start;
 	c->start = 0;
-	c->end = n > 0 ? (size_t)n : 0;
+	do
+		n = __real_read(c->fd, c->input + c->end, sizeof c->input - c->end);
+	while (n < 0 && errno == EINTR);
+	c->end += n > 0 ? (size_t)n : 0;
 	c->eof = n == 0;
 	if (n < 0)
 		c->error = errno;
@@ -161,13 +168,28 @@ has_input(const struct connection *c)
 	return c->end > c->start || c->eof || c->error != 0;
 }
 
+/* True if reading a packet would not have to wait, or the buffer can hold no more of it. */
+static bool
+has_packet(const struct connection *c)
+{
+	const unsigned char *p = c->input + c->start;
+	size_t have = c->end - c->start;
+
+	if (c->eof || c->error != 0 || have == sizeof c->input)
+		return true;
+	return have >= HEAD_SIZE &&
+	       have - HEAD_SIZE >= ((size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3]);
+}
+
 static int
 poll_input(struct connection *c, struct pollfd *p, int timeout)
 {
-	int n;
+	bool (*ready)(const struct connection *) = timeout < BETWEEN_PACKETS_MS ? has_packet : has_input;
 
-	if (flush(c) && !has_input(c)) {
-		n = __real_poll(p, 1, timeout);
+	(void)flush(c); /* a failure is an error, which is ready to be read */
+	while (!ready(c)) {
+		int n = __real_poll(p, 1, timeout);
+
 		if (n <= 0 || !(p->revents & POLLIN))
 			return n;
 		fill(c);
