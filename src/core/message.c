@@ -78,6 +78,10 @@ message_add_field(struct message *m, const char *name, size_t name_len, const ch
 	struct field f = {NULL, NULL, name_len, 0};
 	size_t start = m->header.len, value_at;
 
+	/* "From :" is "From:" (RFC 5322 4.5.8); Postfix writes it so before we see it. */
+	while (name_len > 0 && (name[name_len - 1] == ' ' || name[name_len - 1] == '\t'))
+		name_len--;
+	f.name_len = name_len;
 	if (!room_for(m, name_len + value_len + 3))
 		return;
 	buf_add(&m->header, name, name_len);
@@ -118,11 +122,7 @@ message_seal(struct message *m)
 bool
 field_is(const struct field *f, const char *name)
 {
-	size_t len = f->name_len;
-
-	while (len > 0 && (f->name[len - 1] == ' ' || f->name[len - 1] == '\t'))
-		len--;
-	return len == strlen(name) && g_ascii_strncasecmp(f->name, name, len) == 0;
+	return f->name_len == strlen(name) && g_ascii_strncasecmp(f->name, name, f->name_len) == 0;
 }
 
 const struct field *

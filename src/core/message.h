@@ -48,7 +48,7 @@ void message_free(struct message *m);
 /** Adds a recipient (without <>). */
 void message_add_rcpt(struct message *m, const char *rcpt);
 
-/** Adds a header field at the end; value with its leading space, folds as LF or CRLF. */
+/** Adds a header field at the end; blanks behind the name are dropped, value with its leading space, folds as LF or CRLF. */
 void message_add_field(struct message *m, const char *name, size_t name_len, const char *value,
 		       size_t value_len);
 
@@ -58,7 +58,7 @@ void message_add_body(struct message *m, const void *data, size_t len);
 /** Ends the collection: fields are usable from now on. */
 void message_seal(struct message *m);
 
-/** True if the field has this name, whatever its case; blanks before the colon (RFC 5322 4.5) do not count. */
+/** True if the field has this name, whatever its case. */
 bool field_is(const struct field *f, const char *name);
 
 /** The nth (from 0) field of a name; NULL if there are fewer. */

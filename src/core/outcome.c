@@ -5,12 +5,8 @@
 
 #define ADDRESS_MAX 320 /* octets shown: 64 of a local part, 255 of a domain (RFC 5321 4.5.3.1) */
 
-/*
- * An address, so that it stays one word that can be parsed: what is not printable ASCII, blanks and
- * the angle brackets inside become %XX, as does the percent sign itself.  A longer one is cut ("...").
- */
-static void
-append_address(GString *line, const char *key, const char *address)
+void
+outcome_address(GString *line, const char *key, const char *address)
 {
 	const unsigned char *p;
 	gsize start;
@@ -50,8 +46,8 @@ outcome_line(const struct message *m, const struct plan *p, gint64 took)
 
 	g_string_append_printf(line, "%s: pool=%s isp=-", m->queue_id != NULL ? m->queue_id : "-",
 			       p->pool != NULL ? p->pool->name : "-");
-	append_address(line, "from", m->sender);
-	append_address(line, "return_path", p->new_sender);
+	outcome_address(line, "from", m->sender);
+	outcome_address(line, "return_path", p->new_sender);
 	g_string_append_printf(line, " nrcpt=%u", m->rcpts->len);
 	if (m->sealed)
 		g_string_append_printf(line, " size=%" G_GUINT64_FORMAT, m->size);

@@ -13,4 +13,11 @@
  */
 GString *outcome_line(const struct message *m, const struct plan *p, gint64 took);
 
+/**
+ * Appends " key=<address>", or " key=-" for NULL, so that it stays one word that can be parsed: what is
+ * not printable ASCII, blanks and angle brackets inside become %XX, as does the percent sign itself.  An
+ * address longer than RFC 5321 allows is cut ("...").
+ */
+void outcome_address(GString *line, const char *key, const char *address);
+
 #endif

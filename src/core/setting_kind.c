@@ -139,7 +139,8 @@ parse_login(const char *text)
 static char *
 parse_pool_name(const char *text)
 {
-	return accept_if(made_of(text, POOL_NAME_MAX, "._-"), text);
+	/* "-" stands for no pool in the log. */
+	return accept_if(made_of(text, POOL_NAME_MAX, "._-") && g_ascii_isalnum(*text), text);
 }
 
 static char *
@@ -223,7 +224,8 @@ const struct setting_kind setting_kind_login = {
 const struct setting_kind setting_kind_listen = {
 	"unix:/PATH of at most 107 octets, inet:PORT@HOST or inet6:PORT@HOST", parse_listen, false};
 const struct setting_kind setting_kind_pool_name = {
-	"a name of 1 to 64 letters, digits, '.', '_' and '-'", parse_pool_name, false};
+	"a name of 1 to 64 letters, digits, '.', '_' and '-' that begins with a letter or digit",
+	parse_pool_name, false};
 const struct setting_kind setting_kind_account = {
 	"a name of the system's of 1 to 32 letters, digits, '.', '_' and '-'", parse_account,
 	false};

@@ -336,7 +336,7 @@ static const struct setting rows[] = {
 	 IN_SETTINGS(socket_group),
 	 SINCE_0_1,
 	 .kind = &setting_kind_account,
-	 .help = "Group of UNIX sockets, that of the MTA; left out: the group of user."},
+	 .help = "Group of UNIX sockets, that of the MTA; left out: the first group of user."},
 	{.name = "pid_file",
 	 .type = SETTING_TEXT,
 	 IN_SETTINGS(pid_file),

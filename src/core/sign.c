@@ -73,15 +73,12 @@ static bool
 builtin_contains(const struct field *f)
 {
 	char name[NAME_MAX_LEN + 1];
-	size_t len = f->name_len;
 
-	while (len > 0 && (f->name[len - 1] == ' ' || f->name[len - 1] == '\t'))
-		len--;
-	if (len > NAME_MAX_LEN)
+	if (f->name_len > NAME_MAX_LEN)
 		return false;
-	for (size_t i = 0; i < len; i++)
+	for (size_t i = 0; i < f->name_len; i++)
 		name[i] = g_ascii_tolower(f->name[i]);
-	name[len] = '\0';
+	name[f->name_len] = '\0';
 	return g_hash_table_contains(builtin_names(), name);
 }
 
@@ -148,6 +145,17 @@ oversigned(const struct selection *s)
 	return list;
 }
 
+/* In the order of the header, from the top. */
+static void
+note_signature(GString *list, const struct signature *sig, const char *algorithm)
+{
+	char *one = g_strdup_printf("%s/%s/%s%s", sig->domain, sig->selector, algorithm,
+				    list->len > 0 ? "," : "");
+
+	g_string_prepend(list, one);
+	g_free(one);
+}
+
 static bool
 sign_one(const struct job *job, struct plan *plan, const struct sign_request *request,
 	 struct buf *value)
@@ -162,8 +170,7 @@ sign_one(const struct job *job, struct plan *plan, const struct sign_request *re
 	     !buf_failed(value);
 	if (ok) {
 		image_insert(plan->image, "DKIM-Signature", value->data, value->len);
-		g_string_append_printf(plan->dkim, "%s%s/%s/%s", plan->dkim->len > 0 ? "," : "",
-				       sig->domain, sig->selector, algorithm);
+		note_signature(plan->dkim, sig, algorithm);
 		plan_explain(plan, "sign: d=%s s=%s a=%s", sig->domain, sig->selector, algorithm);
 	} else {
 		plan_explain(plan, "sign: d=%s s=%s: %s", sig->domain, sig->selector,

@@ -6,11 +6,14 @@
 #include "io/config_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 int
 command_check(int argc, char **argv)
@@ -44,24 +47,44 @@ command_check(int argc, char **argv)
 	return EX_OK;
 }
 
+/* Opens the pid file if the daemon holds its lock; -1 with what is wrong on standard error. */
+static int
+pid_file_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		fprintf(stderr, "poolctl reload: %s: %s: poolmilter does not run\n", path, g_strerror(errno));
+	} else if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
+		/* The lock ends with the process, its number in the file does not. */
+		fprintf(stderr, "poolctl reload: %s: nobody holds it: poolmilter does not run\n", path);
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
 /* The process that holds the pid file, or 0 with what is wrong on standard error. */
 static pid_t
 daemon_pid(const struct settings *s)
 {
-	char *text = NULL;
+	char text[32] = "";
 	guint64 pid = 0;
+	int fd;
 
 	if (s->pid_file == NULL) {
 		fputs("poolctl reload: no pid_file is set; send SIGHUP to the daemon yourself\n", stderr);
-	} else if (!g_file_get_contents(s->pid_file, &text, NULL, NULL)) {
-		fprintf(stderr, "poolctl reload: %s: %s: poolmilter does not run\n", s->pid_file,
-			g_strerror(errno));
-	} else if (!g_ascii_string_to_unsigned(g_strstrip(text), 10, 2, G_MAXINT32, &pid, NULL)) {
-		pid = 0;
-		fprintf(stderr, "poolctl reload: %s: holds no process ID: poolmilter does not run\n",
-			s->pid_file);
+		return 0;
 	}
-	g_free(text);
+	fd = pid_file_open(s->pid_file);
+	if (fd < 0)
+		return 0;
+	if (read(fd, text, sizeof text - 1) < 0 ||
+	    !g_ascii_string_to_unsigned(g_strstrip(text), 10, 2, G_MAXINT32, &pid, NULL)) {
+		pid = 0;
+		fprintf(stderr, "poolctl reload: %s: holds no process ID\n", s->pid_file);
+	}
+	close(fd);
 	return (pid_t)pid;
 }
 
@@ -94,8 +117,10 @@ command_reload(int argc, char **argv)
 	if (pid == 0)
 		return EX_UNAVAILABLE;
 	if (kill(pid, SIGHUP) != 0) {
+		bool denied = errno == EPERM;
+
 		fprintf(stderr, "poolctl reload: process %ld: %s\n", (long)pid, g_strerror(errno));
-		return errno == EPERM ? EX_NOPERM : EX_UNAVAILABLE;
+		return denied ? EX_NOPERM : EX_UNAVAILABLE;
 	}
 	return EX_OK;
 }

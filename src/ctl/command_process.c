@@ -170,7 +170,7 @@ treat(const struct options *o, const struct settings *s, const struct signer *si
 static int
 run(const struct options *o)
 {
-	struct settings *s = command_load(o->config, 0);
+	struct settings *s = command_load(o->config, CONFIG_FILE_THROWAWAY);
 	struct signer *signer;
 	char *why = NULL;
 	struct eml e;

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -90,17 +91,21 @@ unix_clear(const struct sockaddr_un *sun, const char *address, char **why)
 	return true;
 }
 
+/* The socket belongs to the user that we are about to become, and to socket_group or that user's group. */
 static bool
 unix_permissions(const struct settings *s, const char *path, const char *address, char **why)
 {
 	const struct group *gr = s->socket_group != NULL ? getgrnam(s->socket_group) : NULL;
+	const struct passwd *pw = geteuid() == 0 && s->user != NULL ? getpwnam(s->user) : NULL;
+	uid_t uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
+	gid_t gid = gr != NULL ? gr->gr_gid : pw != NULL ? pw->pw_gid : (gid_t)-1;
 
 	if (s->socket_group != NULL && gr == NULL) {
 		*why = g_strdup_printf("socket_group: no group \"%s\"", s->socket_group);
 		return false;
 	}
-	if (gr != NULL && chown(path, (uid_t)-1, gr->gr_gid) != 0) {
-		*why = failure(address, "cannot change the socket's group");
+	if (chown(path, uid, gid) != 0) {
+		*why = failure(address, "cannot change the socket's owner and group");
 		return false;
 	}
 	if (chmod(path, (mode_t)s->socket_mode) != 0) {
@@ -315,9 +320,9 @@ listener_accept(void)
 	if (fd < 0 && out_of_resources(error)) {
 		pause_accepting(error);
 	} else if (fd < 0 && count <= 1) {
-		const struct timespec moment = {0, 1000000};
+		const struct timespec moment = {0, 10000000};
 
-		nanosleep(&moment, NULL); /* stopping: libmilter is about to see that it must */
+		nanosleep(&moment, NULL); /* stopping: libmilter asks until it is told that it must */
 	}
 	errno = error;
 	return fd;

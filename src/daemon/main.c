@@ -189,6 +189,9 @@ warn_restart(const struct settings *before, const struct settings *after)
 	warn_changed("user", before->user, after->user);
 	warn_changed("pid_file", before->pid_file, after->pid_file);
 	warn_changed("syslog.ident", before->syslog.ident, after->syslog.ident);
+	warn_changed("syslog.facility", "", before->syslog.facility == after->syslog.facility ? "" : "changed");
+	warn_changed("socket_mode", "", before->socket_mode == after->socket_mode ? "" : "changed");
+	warn_changed("socket_group", before->socket_group, after->socket_group);
 }
 
 static void

@@ -26,9 +26,9 @@ message_log(const struct message *m, const struct plan *p, gint64 took)
 }
 
 void
-message_log_untrusted(const struct message *m)
+message_log_early(const struct message *m, enum verdict verdict, const char *reason)
 {
-	const struct plan p = {.verdict = VERDICT_PASSED, .reason = "untrusted"};
+	const struct plan p = {.verdict = verdict, .reason = reason};
 
 	message_log(m, &p, -1);
 }
@@ -36,5 +36,10 @@ message_log_untrusted(const struct message *m)
 void
 message_log_bounce(const struct message *m, const char *rcpt, const char *why)
 {
-	log_line(LOG_INFO, "%s: bounce: rcpt=<%s> token=%s result=refused", queue_id(m), rcpt, why);
+	GString *line = g_string_new(queue_id(m));
+
+	g_string_append(line, ": bounce:");
+	outcome_address(line, "rcpt", rcpt);
+	log_line(LOG_INFO, "%s token=%s result=refused", line->str, why);
+	g_string_free(line, TRUE);
 }

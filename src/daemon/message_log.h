@@ -10,8 +10,8 @@
 /** The line of a treated message. took: microseconds of treatment. */
 void message_log(const struct message *m, const struct plan *p, gint64 took);
 
-/** The line of a message that was let go at DATA: its client may not send for us. */
-void message_log_untrusted(const struct message *m);
+/** The line of a message that ended at DATA: header and body were not asked for. */
+void message_log_early(const struct message *m, enum verdict verdict, const char *reason);
 
 /** A recipient refused: an address at a bounce domain without a valid token. */
 void message_log_bounce(const struct message *m, const char *rcpt, const char *why);

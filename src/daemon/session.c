@@ -119,11 +119,12 @@ session_data(struct session *s, const char *queue_id)
 		return SESSION_CONTINUE;
 	take_queue_id(s, queue_id);
 	if (!trust_client(s->settings, &m->client, m->login, m->local)) {
-		message_log_untrusted(m);
+		message_log_early(m, VERDICT_PASSED, "untrusted");
 		session_end(s);
 		return SESSION_ACCEPT;
 	}
 	if (g_atomic_int_get(&stopping)) {
+		message_log_early(m, VERDICT_DEFERRED, "stopping");
 		session_end(s);
 		return SESSION_DEFER;
 	}

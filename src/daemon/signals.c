@@ -41,10 +41,10 @@ drain(int signal_number)
 
 	log_line(LOG_NOTICE, "stopping: %s, %d messages in progress",
 		 signal_number == SIGINT ? "SIGINT" : "SIGTERM", session_in_progress());
+	listener_close();
 	session_stop_all();
 	while (session_in_progress() > 0 && g_get_monotonic_time() < end)
 		nanosleep(&moment, NULL);
-	listener_close();
 }
 
 int

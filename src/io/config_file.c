@@ -368,7 +368,7 @@ load_file(struct load *l, const char *path, bool pools_only)
 	l->text = text;
 	l->pools_only = pools_only;
 	if (config_text_empty(text))
-		errors_add(l->errors, config_text_origin(text, 0), NULL, "is empty: expected %s",
+		errors_add(l->errors, config_text_origin(text, 1), NULL, "is empty: expected %s",
 			   pools_only ? "pools = ( { ... } );" : "listen and pools");
 	else
 		load_text_of_file(l);
@@ -496,6 +496,14 @@ load_state_secret(struct load *l)
 
 	if (there) {
 		load_secret(l, path);
+	} else if (l->flags & CONFIG_FILE_THROWAWAY) {
+		struct secret secret;
+
+		secret_file_throwaway(&secret);
+		g_array_append_val(l->s->return_path.secrets, secret);
+		errors_warn(l->errors, settings_origin(l->s, "return_path.secret_files"),
+			    "return_path.secret_files",
+			    "%s is not there yet: Return-Paths are signed with a throwaway secret", path);
 	} else if (!(l->flags & CONFIG_FILE_SECRET)) {
 		errors_add(l->errors, settings_origin(l->s, "return_path.secret_files"),
 			   "return_path.secret_files",

@@ -9,6 +9,7 @@
 
 #define CONFIG_FILE_KEYS 1    /* parse all keys, however many (poolctl check --keys) */
 #define CONFIG_FILE_SECRET 2  /* make the Return-Path secret in state_dir if none exists (the daemon) */
+#define CONFIG_FILE_THROWAWAY 8 /* where that secret is not there yet: one of this process, with a warning */
 #define CONFIG_FILE_NO_SECRET 4 /* do without Return-Path secrets (poolctl check) */
 
 /**

@@ -152,3 +152,11 @@ secret_file_make(const char *path, unsigned owner, char **why)
 	g_free(temporary);
 	return ok;
 }
+
+void
+secret_file_throwaway(struct secret *secret)
+{
+	secret->len = NEW_OCTETS;
+	if (RAND_bytes(secret->octets, NEW_OCTETS) != 1)
+		g_error("no random numbers");
+}

@@ -21,4 +21,7 @@ bool secret_file_read(const char *path, unsigned owner, struct secret *secret, c
  */
 bool secret_file_make(const char *path, unsigned owner, char **why);
 
+/** A random secret that is kept nowhere, to try a configuration with. */
+void secret_file_throwaway(struct secret *secret);
+
 #endif
