@@ -23,7 +23,7 @@ errors_free(struct errors *e)
 	g_free(e);
 }
 
-static char *
+static char *G_GNUC_PRINTF(3, 0)
 entry(struct origin at, const char *key, const char *format, va_list ap)
 {
 	GString *s = g_string_new(at.file != NULL ? at.file : "configuration");

@@ -193,7 +193,7 @@ enqueue(int level, char *text)
 	pthread_mutex_unlock(&sink.lock);
 }
 
-static void
+static void G_GNUC_PRINTF(2, 0)
 log_va(int level, const char *format, va_list ap)
 {
 	int saved = errno;

@@ -76,6 +76,8 @@ static void
 append(struct octets *o, const void *data, size_t len)
 {
 	g_assert(o->len + len <= sizeof o->data);
+	if (len == 0)
+		return;
 	memcpy(o->data + o->len, data, len);
 	o->len += len;
 }

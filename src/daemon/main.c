@@ -288,6 +288,7 @@ main(int argc, char **argv)
 	s = load_or_exit(CONFIG_FILE_NO_SECRET | (options.check ? CONFIG_FILE_KEYS : 0));
 	if (options.check) {
 		puts("configuration is good");
+		settings_unref(s);
 		return EX_OK;
 	}
 	log_set_level(s->syslog.level);

@@ -13,10 +13,12 @@
 #include <glib.h>
 #include <inttypes.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +26,7 @@
 #define MAGIC "-----poolmilter "
 
 static unsigned long resolved;
+static int lend_ed25519; /* libopendkim never frees it: no reference for it. Atomic */
 
 static char prefix_text[sizeof MAGIC + 33];
 
@@ -77,6 +80,31 @@ dkim_key_pem(void *pkey)
 	return text;
 }
 
+static void
+note_freed(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
+{
+	(void)parent, (void)ad, (void)index, (void)argl, (void)argp;
+	if (p != NULL)
+		*(bool *)p = true;
+}
+
+void
+dkim_key_note_use(void *pkey)
+{
+	int index = CRYPTO_get_ex_new_index(CRYPTO_EX_INDEX_EVP_PKEY, 0, NULL, NULL, NULL, note_freed);
+	bool freed = false;
+
+	if (index < 0 || EVP_PKEY_set_ex_data(pkey, index, &freed) != 1) {
+		EVP_PKEY_free(pkey);
+		return;
+	}
+	EVP_PKEY_free(pkey);
+	if (freed)
+		return;
+	__atomic_store_n(&lend_ed25519, 1, __ATOMIC_RELAXED);
+	EVP_PKEY_free(pkey); /* the forgotten one */
+}
+
 /* The key of a handle with a new reference, or NULL if the text is none. */
 static EVP_PKEY *
 handle_resolve(const char *text, size_t len)
@@ -94,7 +122,8 @@ handle_resolve(const char *text, size_t len)
 	if (!g_ascii_string_to_unsigned(hex, 16, 1, UINTPTR_MAX, &pointer, NULL))
 		return NULL;
 	pkey = (EVP_PKEY *)(uintptr_t)pointer;
-	EVP_PKEY_up_ref(pkey);
+	if (!__atomic_load_n(&lend_ed25519, __ATOMIC_RELAXED) || !EVP_PKEY_is_a(pkey, "ED25519"))
+		EVP_PKEY_up_ref(pkey);
 	__atomic_fetch_add(&resolved, 1, __ATOMIC_RELAXED);
 	return pkey;
 }

@@ -18,6 +18,13 @@ void dkim_key_handle(void *pkey, char handle[DKIM_KEY_HANDLE_SIZE]);
 /** How many handles have been resolved since the program started; to see whether the hook is reached. */
 unsigned long dkim_key_resolved(void);
 
+/**
+ * After a signature with an Ed25519 key that nobody else holds: frees the key, and learns whether
+ * libopendkim forgot to give its reference back, as 2.11 does for Ed25519.  If so, handles of Ed25519 keys
+ * lend the caller's reference from now on, or the count of references would run over some day.
+ */
+void dkim_key_note_use(void *pkey);
+
 /** The key as PEM text, for a libopendkim that does not reach the hook; g_free it. NULL on failure. */
 char *dkim_key_pem(void *pkey);
 
