@@ -110,6 +110,17 @@ field_take(struct mailboxes *found, const struct field *f)
 	g_clear_object(&list);
 }
 
+void
+author_init(void)
+{
+	static const char every_class[] = "A <a@example.com>, g: b@example.com;";
+	const struct field f = {"From", every_class, 4, sizeof every_class - 1};
+	struct mailboxes found;
+
+	g_mime_init();
+	field_take(&found, &f);
+}
+
 enum author_result
 author_domain(const struct message *m, char domain[DOMAIN_SIZE])
 {

@@ -15,6 +15,9 @@ enum author_result {
 	AUTHOR_NO_SENDER,  /* several mailboxes and no readable Sender: (RFC 5322 3.6.2 demands it) */
 };
 
+/** Call it once, before threads start: readies GMime and its classes. */
+void author_init(void);
+
 /** Finds the author's domain, normalised, in the message's header. */
 enum author_result author_domain(const struct message *m, char domain[DOMAIN_SIZE]);
 

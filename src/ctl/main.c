@@ -1,10 +1,10 @@
 /*
  * poolctl - the tool beside the daemon: one word chooses the command.
  */
+#include "core/author.h"
 #include "ctl/command.h"
 #include "io/config_file.h"
 
-#include <gmime/gmime.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +178,6 @@ main(int argc, char **argv)
 	c = find(name);
 	if (c == NULL)
 		return command_usage_error(NULL, "no command \"%s\"", name);
-	g_mime_init();
+	author_init();
 	return c->run(argc - 1, argv + 1);
 }

@@ -6,6 +6,7 @@
  * now, not at night), tell the waiting parent, serve.
  */
 #include "base/log.h"
+#include "core/author.h"
 #include "core/settings.h"
 #include "daemon/callbacks.h"
 #include "daemon/listener.h"
@@ -17,7 +18,6 @@
 #include "io/dkim.h"
 
 #include <getopt.h>
-#include <gmime/gmime.h>
 #include <libmilter/mfapi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -250,29 +250,36 @@ start(struct settings *s)
 	return s;
 }
 
+/* The end, in the signal thread. */
+static void
+stop(int in_progress)
+{
+	process_pid_file_remove();
+	log_line(LOG_NOTICE, "stopped");
+	log_close(1);
+	if (in_progress > 0)
+		_exit(EX_OK); /* libcrypto's clean-up at exit() must not meet a signature */
+	exit(EX_OK);
+}
+
 static int
 serve(struct settings *s, struct signer *signer)
 {
-	int status;
-
 	if (!milter_setup(signer))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
-	signals_on_reload(reload);
+	signals_handlers(reload, stop);
 	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s io=%s", PACKAGE_VERSION,
 		 s->pools->len, s->listen->len,
 		 dkim_signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message",
 		 milter_io_buffered() ? "buffered" : "plain");
 	snapshot_set(s);
 	process_ready(EX_OK, NULL);
-	status = smfi_main() == MI_SUCCESS ? EX_OK : EX_SOFTWARE;
+	(void)smfi_main(); /* signals end the process: it returns only when it gives up */
 	listener_close();
 	process_pid_file_remove();
-	if (status == EX_OK)
-		log_line(LOG_NOTICE, "stopped");
-	else
-		log_line(LOG_ERR, "stopped: libmilter gave up after repeated failures");
+	log_line(LOG_ERR, "stopped: libmilter gave up after repeated failures");
 	log_close(1);
-	return status;
+	return EX_SOFTWARE;
 }
 
 int
@@ -284,7 +291,7 @@ main(int argc, char **argv)
 
 	parse_arguments(argc, argv);
 	signals_block();
-	g_mime_init();
+	author_init();
 	s = load_or_exit(CONFIG_FILE_NO_SECRET | (options.check ? CONFIG_FILE_KEYS : 0));
 	if (options.check) {
 		puts("configuration is good");

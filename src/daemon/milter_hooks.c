@@ -7,7 +7,7 @@
  * library's, for a shared libmilter when the program starts (the linker exports them, since the library
  * refers to them), for a static one when it is linked.
  *
- *	sigwait	runs the daemon's signals (signals.c); returns to libmilter only to stop it
+ *	sigwait	runs the daemon's signals (signals.c) and never returns
  *	listen	lets libmilter have our epoll set for a listening socket
  *	accept	takes clients from all our sockets (listener.c)
  *
@@ -32,8 +32,8 @@ int sigwait(const sigset_t *set, int *signal_number);
 int
 sigwait(const sigset_t *set, int *signal_number)
 {
-	*signal_number = signals_wait(set);
-	return 0;
+	(void)signal_number;
+	signals_wait(set);
 }
 
 int

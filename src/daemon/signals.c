@@ -12,6 +12,7 @@
 #define DRAIN_SECONDS 5
 
 static void (*on_reload)(void);
+static void (*on_stop)(int in_progress);
 
 void
 signals_block(void)
@@ -27,12 +28,18 @@ signals_block(void)
 }
 
 void
-signals_on_reload(void (*reload)(void))
+signals_handlers(void (*reload)(void), void (*stop)(int in_progress))
 {
 	on_reload = reload;
+	on_stop = stop;
 }
 
-/* New connections are refused, new messages deferred; those in progress get time to end. */
+/*
+ * The process ends here, in libmilter's signal thread, and never returns to libmilter: its own stop takes
+ * up to five seconds, leaves sessions half done and destroys a mutex that another of its threads locks.
+ *
+ * New connections are refused, new messages deferred; those in progress get time to end.
+ */
 static void
 drain(int signal_number)
 {
@@ -47,7 +54,7 @@ drain(int signal_number)
 		nanosleep(&moment, NULL);
 }
 
-int
+void
 signals_wait(const sigset_t *set)
 {
 	for (;;) {
@@ -55,11 +62,10 @@ signals_wait(const sigset_t *set)
 		int signal_number = sigwaitinfo(set, &info);
 
 		if (signal_number == SIGHUP) {
-			if (on_reload != NULL)
-				on_reload();
+			on_reload();
 		} else if (signal_number == SIGTERM || signal_number == SIGINT) {
 			drain(signal_number);
-			return SIGTERM;
+			on_stop(session_in_progress());
 		}
 	}
 }

@@ -9,13 +9,13 @@
 /** Blocks the signals of the daemon in this thread and all that it starts. Call it first. */
 void signals_block(void);
 
-/** What SIGHUP does. */
-void signals_on_reload(void (*reload)(void));
-
 /**
- * Waits for signals of the set and acts on them, in libmilter's signal thread (milter_hooks.c).  Returns
- * SIGTERM when the daemon is to stop and messages in progress have ended, or 5 seconds have passed.
+ * What SIGHUP does, and what ends the process: stop is called when messages in progress have ended, or
+ * after 5 seconds with the number of those that have not, and must not return.
  */
-int signals_wait(const sigset_t *set);
+void signals_handlers(void (*reload)(void), void (*stop)(int in_progress));
+
+/** Waits for signals of the set and acts on them, in libmilter's signal thread (milter_hooks.c). */
+_Noreturn void signals_wait(const sigset_t *set);
 
 #endif
