@@ -10,6 +10,7 @@
 struct scope {
 	const struct job *job;
 	const struct plan *plan;
+	bool failed; /* memory ran out */
 };
 
 static const char *
@@ -35,12 +36,6 @@ field_value(const struct message *m, const char *name, size_t *len)
 	while (*len > 0 && g_ascii_isspace(value[*len - 1]))
 		(*len)--;
 	return value;
-}
-
-static const char *
-only_rcpt(const struct message *m)
-{
-	return m->rcpts->len == 1 ? g_ptr_array_index(m->rcpts, 0) : NULL;
 }
 
 static const char *
@@ -76,7 +71,7 @@ variable(const void *context, const char *name, size_t *len)
 	if (strcmp(name, "sender_domain") == 0)
 		return octets(s->plan->pool->sender_domain, len);
 	if (strcmp(name, "rcpt") == 0)
-		return octets(only_rcpt(m), len);
+		return octets(message_only_rcpt(m), len);
 	if (strcmp(name, "rcpt_domain") == 0)
 		return octets(rcpt_domain(m), len);
 	if (strcmp(name, "queue_id") == 0)
@@ -86,27 +81,27 @@ variable(const void *context, const char *name, size_t *len)
 	return NULL;
 }
 
-/* Expands a rule's value with its leading space; false if nothing comes of it. */
+/*
+ * Expands a rule's value with its leading space.  False if nothing comes of it, or if memory ran out,
+ * which is kept in scope->failed: the message must not go on without the field.
+ */
 static bool
-expand(const struct scope *scope, const struct header_value *rule, struct buf *value)
+expand(struct scope *scope, const struct header_value *rule, struct buf *value)
 {
 	const struct template_source source = {variable, scope};
+	bool any;
 
 	buf_clear(value, 65536);
 	buf_add(value, " ", 1);
-	return template_expand(rule->value, rule->name, &source, value);
-}
-
-static guint
-rule_count(const GPtrArray *rules)
-{
-	return rules != NULL ? rules->len : 0;
+	any = template_expand(rule->value, rule->name, &source, value);
+	scope->failed = scope->failed || buf_failed(value);
+	return any && !scope->failed;
 }
 
 static void
 delete_all(const struct header_rules *rules, struct plan *plan)
 {
-	for (guint i = 0; i < rule_count(rules->delete_headers); i++) {
+	for (guint i = 0; i < rules->delete_headers->len; i++) {
 		const char *pattern = g_ptr_array_index(rules->delete_headers, i);
 		unsigned n = image_delete(plan->image, pattern);
 
@@ -116,9 +111,9 @@ delete_all(const struct header_rules *rules, struct plan *plan)
 }
 
 static void
-set_all(const struct scope *scope, const struct header_rules *rules, struct plan *plan, struct buf *value)
+set_all(struct scope *scope, const struct header_rules *rules, struct plan *plan, struct buf *value)
 {
-	for (guint i = 0; i < rule_count(rules->set_headers); i++) {
+	for (guint i = 0; i < rules->set_headers->len; i++) {
 		const struct header_value *rule = g_ptr_array_index(rules->set_headers, i);
 
 		if (!expand(scope, rule, value)) {
@@ -132,9 +127,9 @@ set_all(const struct scope *scope, const struct header_rules *rules, struct plan
 }
 
 static void
-add_all(const struct scope *scope, const struct header_rules *rules, struct plan *plan, struct buf *value)
+add_all(struct scope *scope, const struct header_rules *rules, struct plan *plan, struct buf *value)
 {
-	for (guint i = 0; i < rule_count(rules->add_headers); i++) {
+	for (guint i = 0; i < rules->add_headers->len; i++) {
 		const struct header_value *rule = g_ptr_array_index(rules->add_headers, i);
 
 		if (!expand(scope, rule, value)) {
@@ -151,17 +146,14 @@ bool
 stage_headers(const struct job *job, struct plan *plan)
 {
 	const struct header_rules *rules = &plan->pool->headers;
-	const struct scope scope = {job, plan};
+	struct scope scope = {job, plan, false};
 	struct buf value = BUF_INIT;
-	bool failed;
 
 	delete_all(rules, plan);
 	set_all(&scope, rules, plan, &value);
 	add_all(&scope, rules, plan, &value);
-	failed = buf_failed(&value);
 	buf_free(&value);
-	if (failed)
-		plan_refuse(plan, VERDICT_DEFERRED, "memory", "451", "4.3.0",
-			    "Out of memory, try again later");
-	return !failed;
+	if (scope.failed)
+		plan_refuse_memory(plan);
+	return !scope.failed;
 }

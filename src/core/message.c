@@ -138,6 +138,22 @@ message_field(const struct message *m, const char *name, unsigned nth)
 }
 
 const char *
+message_only_rcpt(const struct message *m)
+{
+	return m->rcpts->len == 1 ? g_ptr_array_index(m->rcpts, 0) : NULL;
+}
+
+char *
+address_of_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len >= 2 && path[0] == '<' && path[len - 1] == '>')
+		return g_strndup(path + 1, len - 2);
+	return g_strdup(path);
+}
+
+const char *
 address_domain(const char *address)
 {
 	const char *at = strrchr(address, '@');

@@ -64,6 +64,12 @@ bool field_is(const struct field *f, const char *name);
 /** The nth (from 0) field of a name; NULL if there are fewer. */
 const struct field *message_field(const struct message *m, const char *name, unsigned nth);
 
+/** The recipient of a message that has just one; NULL if it has none or several. */
+const char *message_only_rcpt(const struct message *m);
+
+/** A path without its angle brackets ("<a@b>" -> "a@b"), as it is if it has none; g_free it. */
+char *address_of_path(const char *path);
+
 /** The domain of an address: what follows the last '@'; NULL if there is none. */
 const char *address_domain(const char *address);
 

@@ -7,8 +7,7 @@ static bool
 stage_size(const struct job *job, struct plan *plan)
 {
 	if (job->message->damaged) {
-		plan_refuse(plan, VERDICT_DEFERRED, "memory", "451", "4.3.0",
-			    "Out of memory, try again later");
+		plan_refuse_memory(plan);
 		return false;
 	}
 	if (job->message->too_large) {

@@ -57,6 +57,12 @@ plan_refuse(struct plan *p, enum verdict verdict, const char *reason, const char
 }
 
 void
+plan_refuse_memory(struct plan *p)
+{
+	plan_refuse(p, VERDICT_DEFERRED, "memory", "451", "4.3.0", "Out of memory, try again later");
+}
+
+void
 plan_explain(struct plan *p, const char *format, ...)
 {
 	va_list ap;

@@ -50,6 +50,9 @@ void plan_end(struct plan *p, enum verdict verdict, const char *reason);
 void plan_refuse(struct plan *p, enum verdict verdict, const char *reason, const char *code,
 		 const char *status, const char *format, ...) G_GNUC_PRINTF(6, 7);
 
+/** Defers the message because memory ran out for it. */
+void plan_refuse_memory(struct plan *p);
+
 /** Notes why something was decided; costs nothing when nobody asked. */
 void plan_explain(struct plan *p, const char *format, ...) G_GNUC_PRINTF(2, 3);
 

@@ -51,19 +51,10 @@ verp_encode(const char *local_part, const char *rcpt, char out[LOCAL_PART_MAX + 
 	return fits;
 }
 
-static const char *
-verp_text(const char *local_part, const char *local)
-{
-	size_t len = strlen(local_part);
-
-	return g_ascii_strncasecmp(local, local_part, len) == 0 && local[len] == '+' ? local + len + 1
-										      : NULL;
-}
-
 char *
 verp_decode(const char *local_part, const char *local)
 {
-	const char *text = verp_text(local_part, local);
+	const char *text = token_text(local_part, local);
 	const char *at = text != NULL ? strrchr(text, '=') : NULL;
 	GString *s;
 
@@ -154,12 +145,6 @@ already_ours(const struct pool *p, const char *sender)
 	       strcmp(normal, p->spf_domain) == 0;
 }
 
-static const char *
-only_rcpt(const struct message *m)
-{
-	return m->rcpts->len == 1 ? g_ptr_array_index(m->rcpts, 0) : NULL;
-}
-
 bool
 return_path_make(const struct settings *s, const struct pool *p, const char *rcpt,
 		 const char *queue_id, time_t now, char out[LOCAL_PART_MAX + 1])
@@ -195,7 +180,7 @@ stage_return_path(const struct job *job, struct plan *plan)
 								: "ours already");
 		return true;
 	}
-	if (!return_path_make(job->settings, p, only_rcpt(m), m->queue_id, job->now, local)) {
+	if (!return_path_make(job->settings, p, message_only_rcpt(m), m->queue_id, job->now, local)) {
 		plan_refuse(plan, VERDICT_DEFERRED, "return-path", "451", "4.3.0",
 			    "Return-Path cannot be made now, try again later");
 		plan->detail = g_strdup("no Return-Path secret is loaded");

@@ -54,7 +54,7 @@ builtin_names(void)
 static bool
 names_contain(const GPtrArray *names, const struct field *f)
 {
-	for (guint i = 0; names != NULL && i < names->len; i++)
+	for (guint i = 0; i < names->len; i++)
 		if (field_is(f, g_ptr_array_index(names, i)))
 			return true;
 	return false;
@@ -63,7 +63,7 @@ names_contain(const GPtrArray *names, const struct field *f)
 static bool
 rules_contain(const GPtrArray *rules, const struct field *f)
 {
-	for (guint i = 0; rules != NULL && i < rules->len; i++)
+	for (guint i = 0; i < rules->len; i++)
 		if (field_is(f, ((const struct header_value *)g_ptr_array_index(rules, i))->name))
 			return true;
 	return false;
@@ -135,7 +135,7 @@ oversigned(const struct selection *s)
 	GPtrArray *list = g_ptr_array_new();
 
 	g_ptr_array_add(list, (char *)"From");
-	for (guint i = 0; names != NULL && i < names->len; i++) {
+	for (guint i = 0; i < names->len; i++) {
 		char *name = g_ptr_array_index(names, i);
 
 		if (g_ascii_strcasecmp(name, "From") != 0 && any_field(s->fields, name))

@@ -238,21 +238,20 @@ token_age(struct token *t, time_t now)
 	return age;
 }
 
-static const char *
-token_text(const struct settings *s, const char *local)
+const char *
+token_text(const char *local_part, const char *local)
 {
-	size_t len = strlen(s->return_path.local_part);
+	size_t len = strlen(local_part);
 
-	return g_ascii_strncasecmp(local, s->return_path.local_part, len) == 0 && local[len] == '+'
-		       ? local + len + 1
-		       : NULL;
+	return g_ascii_strncasecmp(local, local_part, len) == 0 && local[len] == '+' ? local + len + 1
+										      : NULL;
 }
 
 enum token_result
 token_decode(const struct settings *s, const char *local, const char *domain, const char *rcpt,
 	     time_t now, struct token *t)
 {
-	const char *text = token_text(s, local);
+	const char *text = token_text(s->return_path.local_part, local);
 	const struct secret *secret;
 	unsigned char digest[32];
 	struct octets o, payload;

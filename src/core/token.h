@@ -54,6 +54,9 @@ bool token_encode(const struct settings *s, const struct pool *p, const char *rc
 enum token_result token_decode(const struct settings *s, const char *local, const char *domain,
 			       const char *rcpt, time_t now, struct token *t);
 
+/** What follows "<local_part>+" in the local part of an address, in any case; NULL if it is not ours. */
+const char *token_text(const char *local_part, const char *local);
+
 /** A word for the log: "forged", ... */
 const char *token_word(enum token_result r);
 

@@ -29,8 +29,7 @@ user_match(const GPtrArray *patterns, const char *login)
 bool
 trust_pool(const struct pool *p, const struct address *client, const char *login)
 {
-	bool users = p->users != NULL && p->users->len > 0;
-	bool networks = p->networks != NULL && p->networks->len > 0;
+	bool users = p->users->len > 0, networks = p->networks->len > 0;
 
 	if (!users && !networks)
 		return true;

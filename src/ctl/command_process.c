@@ -29,15 +29,6 @@ struct options {
 	bool help;
 };
 
-static char *
-without_brackets(const char *path)
-{
-	size_t len = strlen(path);
-
-	return len >= 2 && path[0] == '<' && path[len - 1] == '>' ? g_strndup(path + 1, len - 2)
-								   : g_strdup(path);
-}
-
 /* Takes one option; EX_OK, or EX_USAGE after saying why. */
 static int
 take_option(struct options *o, int c)
@@ -50,7 +41,7 @@ take_option(struct options *o, int c)
 		o->sender = optarg;
 		return EX_OK;
 	case 'r':
-		g_ptr_array_add(o->rcpts, without_brackets(optarg));
+		g_ptr_array_add(o->rcpts, address_of_path(optarg));
 		return EX_OK;
 	case 'u':
 		o->login = optarg;
@@ -111,7 +102,7 @@ parse_options(struct options *o, int argc, char **argv)
 static struct message *
 make_message(const struct options *o, const struct settings *s, struct eml *e)
 {
-	char *sender = without_brackets(o->sender);
+	char *sender = address_of_path(o->sender);
 	struct message *m = message_new(sender, (uint64_t)s->max_message_size);
 
 	g_free(sender);

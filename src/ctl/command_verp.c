@@ -112,9 +112,7 @@ read_address(const struct options *o, const struct settings *s, const char *loca
 static int
 decode(const struct options *o, const struct settings *s)
 {
-	size_t len = strlen(o->address);
-	bool brackets = len > 2 && o->address[0] == '<' && o->address[len - 1] == '>';
-	char *address = brackets ? g_strndup(o->address + 1, len - 2) : g_strdup(o->address);
+	char *address = address_of_path(o->address);
 	const char *at = strrchr(address, '@');
 	char domain[DOMAIN_SIZE];
 	struct decoded d = {.kind = NULL};

@@ -27,16 +27,6 @@ session_of(SMFICTX *ctx)
 	return s;
 }
 
-static char *
-without_brackets(const char *path)
-{
-	size_t len = strlen(path);
-
-	if (len >= 2 && path[0] == '<' && path[len - 1] == '>')
-		return g_strndup(path + 1, len - 2);
-	return g_strdup(path);
-}
-
 static sfsistat
 on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long steps, unsigned long f2,
 	     unsigned long f3, unsigned long *want_actions, unsigned long *want_steps,
@@ -100,7 +90,7 @@ on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *sa)
 static sfsistat
 on_mail(SMFICTX *ctx, char **argv)
 {
-	char *sender = without_brackets(argv[0]);
+	char *sender = address_of_path(argv[0]);
 
 	session_mail(session_of(ctx), sender, smfi_getsymval(ctx, (char *)"{auth_authen}"));
 	g_free(sender);
@@ -110,7 +100,7 @@ on_mail(SMFICTX *ctx, char **argv)
 static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
-	char *rcpt = without_brackets(argv[0]);
+	char *rcpt = address_of_path(argv[0]);
 	enum session_answer answer = session_rcpt(session_of(ctx), rcpt);
 
 	g_free(rcpt);

@@ -11,6 +11,7 @@
 #include "daemon/callbacks.h"
 #include "daemon/listener.h"
 #include "daemon/milter_io.h"
+#include "daemon/milter_threads.h"
 #include "daemon/process.h"
 #include "daemon/signals.h"
 #include "daemon/snapshot.h"
@@ -265,7 +266,7 @@ stop(int in_progress)
 static int
 serve(struct settings *s, struct signer *signer)
 {
-	if (!milter_setup(signer))
+	if (!milter_threads_init() || !milter_setup(signer))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
 	signals_handlers(reload, stop);
 	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s io=%s", PACKAGE_VERSION,

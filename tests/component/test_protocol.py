@@ -5,9 +5,11 @@ Rows A5 to A8 of the fault list, and the flags that the negotiation must settle 
 """
 import contextlib
 import re
+import os
 import resource
 import socket
 import struct
+import threading
 import time
 
 import common
@@ -137,6 +139,38 @@ class Exhaustion(common.ComponentTest):
                                 "alive but deaf; log:\n" + server.log[-2000:])
                 self.assert_still_works(server)
         self.assertLess(len(server.lines), 300, "a line for every failure")
+
+
+    def test_A5_few_threads(self):
+        """libmilter forgets a session that it finds no thread for; ours waits for one that is free."""
+        uid = 64999  # nobody else's: the limit counts all threads of a user
+        key = daemon.make_key(daemon.new_directory("key") / "key.pem")
+        for path in (key.path, os.path.dirname(key.path)):
+            os.chown(path, uid, uid)
+        server = self.serve([daemon.pool(dkim_key=key.path)], user=None, uid=uid,
+                            limits={resource.RLIMIT_NPROC: 8})
+        sessions = [mta.Session(server.address, login=common.LOGIN) for _ in range(40)]
+        failures = []
+
+        def send(session):
+            result = session.deliver(common.message(), b"a@example.com", [b"b@example.net"])
+            if result.status != "accepted":
+                failures.append((result.status, result.reply))
+
+        for _ in range(3):
+            threads = [threading.Thread(target=send, args=(s,)) for s in sessions]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(failures, [])
+        self.assertIn("cannot start a thread", server.log)
+        descriptors = server.descriptors()
+        for session in sessions:
+            session.quit()
+        self.assertTrue(daemon.wait_for(lambda: server.descriptors() <= descriptors - 40, 15),
+                        "descriptors of closed sessions stay open")
+        self.assertEqual(self.deliver(server).status, "accepted")
 
 
 class Floods(common.ComponentTest):

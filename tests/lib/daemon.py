@@ -228,15 +228,16 @@ class Daemon:
     text        the whole configuration instead
     limits      {resource.RLIMIT_...: count} for the process
     stderr      False: it logs to syslog
+    uid         run as this user, to whom its directory is given
     """
 
     def __init__(self, pools=None, text=None, start=True, options=(), env=None, limits=None,
-                 stderr=True, **settings):
+                 stderr=True, uid=None, **settings):
         self.directory = new_directory("daemon")
         self.config = self.directory / "poolmilter.conf"
         self.address = "unix:%s" % (self.directory / "sock")
         self.options = [*(["--stderr"] if stderr else []), *options]
-        self.env, self.limits = env or {}, limits or {}
+        self.env, self.limits, self.uid = env or {}, limits or {}, uid
         self.settings = settings
         self.lines, self.process, self._reader = [], None, None
         self._changed = threading.Condition()
@@ -273,11 +274,15 @@ class Daemon:
 
     def spawn(self, stderr=subprocess.PIPE):
         """Start without waiting for the socket.  stderr: where its log goes instead of to lines."""
+        if self.uid:
+            for path in [self.directory, *self.directory.rglob("*")]:
+                os.chown(path, self.uid, self.uid)
         command = [*WRAP, POOLMILTER, "-c", str(self.config), "--foreground", *self.options]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=stderr,
                                         env={**os.environ, **self.env},
-                                        preexec_fn=self._set_limits if self.limits else None)
+                                        preexec_fn=self._before_exec
+                                        if self.limits or self.uid else None)
         _running.add(self)
         if self.process.stderr:
             self._reader = threading.Thread(target=self._read, args=(self.process.stderr,),
@@ -285,8 +290,12 @@ class Daemon:
             self._reader.start()
         return self
 
-    def _set_limits(self):
+    def _before_exec(self):
         import resource
+        if self.uid:
+            os.setgroups([])
+            os.setgid(self.uid)
+            os.setuid(self.uid)
         for what, count in self.limits.items():
             resource.setrlimit(what, (count, count))
 
