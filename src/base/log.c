@@ -149,7 +149,7 @@ clean(char *text)
 	if (printable(text) && strlen(text) <= LOG_LINE_MAX)
 		return text;
 	s = g_string_sized_new(LOG_LINE_MAX + 8);
-	while (*p != '\0' && s->len < LOG_LINE_MAX) {
+	while (*p != '\0' && s->len < LOG_LINE_MAX - 6) { /* room for "\xHH" and "..." */
 		gunichar c = g_utf8_get_char_validated(p, -1);
 		size_t len = (size_t)(g_utf8_next_char(p) - p);
 

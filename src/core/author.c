@@ -48,7 +48,7 @@ list_take(struct mailboxes *found, InternetAddressList *list, bool group)
 	}
 }
 
-/* The octet after a quoted string or a comment that begins at p. */
+/* The octet after a quoted string or a comment that begins at p; NULL if it does not end. */
 static const char *
 skip_quoted(const char *p)
 {
@@ -63,13 +63,13 @@ skip_quoted(const char *p)
 		else if (*p == open)
 			depth++;
 	}
-	return p;
+	return depth == 0 ? p : NULL;
 }
 
 /*
- * True if a mailbox has more than one "@" ("a@example.com@example.org", routes): GMime makes something
- * of it, but no two readers agree on its domain.  An "@" in a display name, before "<", is no harm:
- * much mail has it.
+ * True if a quoted string, a comment or an angle address does not end, or if a mailbox has more than one
+ * "@" ("a@example.com@example.org", routes): GMime makes something of it, but no two readers agree on
+ * its domain.  An "@" in a display name, before "<", is no harm: much mail has it.
  */
 static bool
 ambiguous(const char *p)
@@ -78,24 +78,24 @@ ambiguous(const char *p)
 	bool angle = false;
 
 	for (;; p++) {
-		while (*p == '"' || *p == '(')
+		while (p != NULL && (*p == '"' || *p == '('))
 			p = skip_quoted(p);
-		if (*p == '<' || ((*p == ',' || *p == ';' || *p == '\0') && !(angle && *p == ','))) {
-			if (ats > 1 && *p != '<')
-				return true;
-			ats = 0;
-		}
-		if (*p == '\0')
-			return false;
-		if (*p == '<')
+		if (p == NULL)
+			return true;
+		if (*p == '@') {
+			ats++;
+		} else if (*p == '<') {
 			angle = true;
-		else if (*p == '>') {
-			if (ats > 1)
+			ats = 0;
+		} else if (*p == '>' || *p == ';' || *p == '\0' || (*p == ',' && !angle)) {
+			/* a mailbox ends */
+			if (ats > 1 || (angle && *p != '>'))
 				return true;
+			if (*p == '\0')
+				return false;
 			angle = false;
 			ats = 0;
-		} else if (*p == '@')
-			ats++;
+		}
 	}
 }
 

@@ -49,7 +49,8 @@ rcpt_domain(const struct message *m)
 
 		if (domain == NULL || (first != NULL && g_ascii_strcasecmp(first, domain) != 0))
 			return NULL;
-		first = domain;
+		if (first == NULL)
+			first = domain;
 	}
 	return first;
 }

@@ -1,7 +1,7 @@
 /*
  * setting_table - the one table of all keys of the configuration.
  *
- * It drives defaults, loading (io/config_file.c), validation, the freeing of settings, the test of
+ * It drives defaults, loading (io/conf_file.c), validation, the freeing of settings, the test of
  * conf/poolmilter.conf.sample and the list of keys in poolmilter.conf(5).  A new key is a row here
  * and a member in settings.h, nothing else.
  */

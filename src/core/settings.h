@@ -1,7 +1,7 @@
 /*
  * settings - the configuration as the daemon uses it: an immutable snapshot, counted by reference.
  *
- * Built whole from a configuration file (io/config_file.h), never changed afterwards, shared by all
+ * Built whole from a configuration file (io/conf_file.h), never changed afterwards, shared by all
  * threads.  A reload builds a new one beside the old; a message keeps the snapshot that it began
  * with. All names in it are normalised (domains: core/domain.h; header names as written).
  *

@@ -29,7 +29,8 @@ static const char *const signed_names[] = {
 struct selection {
 	const struct job *job;
 	const struct pool *pool;
-	GPtrArray *fields; /* of const struct field *, to be covered */
+	GArray *copies;    /* of struct field: image_insert() moves the image's own */
+	GPtrArray *fields; /* of const struct field * in copies, to be covered */
 };
 
 static GHashTable *builtin_table;
@@ -93,7 +94,7 @@ select_field(const struct field *f, void *context)
 	    names_contain(s->pool->signed_headers, f) ||
 	    rules_contain(s->pool->headers.add_headers, f) ||
 	    rules_contain(s->pool->headers.set_headers, f))
-		g_ptr_array_add(s->fields, (void *)f);
+		g_array_append_val(s->copies, *f);
 }
 
 /*
@@ -118,13 +119,18 @@ limit_copies(GPtrArray *fields)
 	g_ptr_array_remove_range(fields, 0, kept);
 }
 
+/*
+ * Is the name covered, and with all its copies?  Where copies were cut, the entry that says "no more of
+ * them" would match one of those (RFC 6376 5.4.2), and the signature would not verify.
+ */
 static bool
-any_field(const GPtrArray *fields, const char *name)
+may_oversign(const GPtrArray *fields, const char *name)
 {
+	guint count = 0;
+
 	for (guint i = 0; i < fields->len; i++)
-		if (field_is(g_ptr_array_index(fields, i), name))
-			return true;
-	return false;
+		count += field_is(g_ptr_array_index(fields, i), name);
+	return count > 0 && count < COPIES_MAX;
 }
 
 /* From, and each of oversigned_headers that is covered. NULL-terminated. */
@@ -138,7 +144,7 @@ oversigned(const struct selection *s)
 	for (guint i = 0; i < names->len; i++) {
 		char *name = g_ptr_array_index(names, i);
 
-		if (g_ascii_strcasecmp(name, "From") != 0 && any_field(s->fields, name))
+		if (g_ascii_strcasecmp(name, "From") != 0 && may_oversign(s->fields, name))
 			g_ptr_array_add(list, name);
 	}
 	g_ptr_array_add(list, NULL);
@@ -208,7 +214,8 @@ explain_fields(struct plan *plan, const GPtrArray *fields, const GPtrArray *over
 bool
 stage_sign(const struct job *job, struct plan *plan)
 {
-	struct selection s = {job, plan->pool, g_ptr_array_new()};
+	struct selection s = {job, plan->pool, g_array_new(FALSE, FALSE, sizeof(struct field)),
+			      g_ptr_array_new()};
 	const GPtrArray *signatures = plan->pool->signatures;
 	struct buf value = BUF_INIT;
 	GPtrArray *over;
@@ -216,6 +223,8 @@ stage_sign(const struct job *job, struct plan *plan)
 
 	plan->dkim = g_string_new(NULL);
 	image_each(plan->image, select_field, &s);
+	for (guint i = 0; i < s.copies->len; i++)
+		g_ptr_array_add(s.fields, &g_array_index(s.copies, struct field, i));
 	if (s.fields->len > COPIES_MAX)
 		limit_copies(s.fields);
 	over = oversigned(&s);
@@ -237,5 +246,6 @@ stage_sign(const struct job *job, struct plan *plan)
 	buf_free(&value);
 	g_ptr_array_free(over, TRUE);
 	g_ptr_array_free(s.fields, TRUE);
+	g_array_free(s.copies, TRUE);
 	return ok;
 }

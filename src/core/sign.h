@@ -21,7 +21,7 @@ struct sign_request {
 	int64_t expire;	    /* x= in seconds after t=; 0: none */
 };
 
-/** Makes signatures: libopendkim in the daemon (io/dkim.h), others in tests. */
+/** Makes signatures: libopendkim in the daemon (io/signer.h), others in tests. */
 struct signer {
 	/**
 	 * Appends the value of a DKIM-Signature field to out: leading space, folds as LF.  *algorithm

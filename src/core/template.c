@@ -216,7 +216,7 @@ encode(struct buf *text)
 
 /* Length of the longest piece of text (of len octets) that may end a line with room octets left. */
 static size_t
-line_length(const char *text, size_t len, size_t room)
+line_length(const char *text, size_t len, size_t room, size_t max)
 {
 	size_t at;
 
@@ -226,7 +226,7 @@ line_length(const char *text, size_t len, size_t room)
 		if (text[at] == ' ')
 			return at;
 	/* One long word: to its end if RFC 5322 allows that, else it is cut. */
-	for (at = room; at < len && at < LINE_MAX_OCTETS - 1; at++)
+	for (at = room; at < len && at < max; at++)
 		if (text[at] == ' ')
 			return at;
 	return at;
@@ -236,9 +236,10 @@ static void
 fold(const char *text, size_t len, size_t name_len, struct buf *out)
 {
 	size_t room = name_len + 2 < FOLD_AT - 20 ? FOLD_AT - name_len - 2 : 20;
+	size_t max = LINE_MAX_OCTETS - name_len - 2;
 
 	while (len > 0) {
-		size_t n = line_length(text, len, room);
+		size_t n = line_length(text, len, room, max);
 
 		buf_add(out, text, n);
 		text += n;
@@ -251,6 +252,7 @@ fold(const char *text, size_t len, size_t name_len, struct buf *out)
 			}
 		}
 		room = FOLD_AT - 1;
+		max = LINE_MAX_OCTETS - 1;
 	}
 }
 

@@ -221,6 +221,9 @@ read_payload(const struct octets *o, size_t len, struct token *t)
 		memcpy(t->rcpt_tag, d + at, RCPT_TAG_SIZE);
 		at += RCPT_TAG_SIZE;
 	}
+	/* Nothing is verified yet: a hash of another length would not fit into queue_id. */
+	if (t->queue_id_hashed && len - at != HASH_SIZE)
+		return false;
 	read_queue_id(d + at, len - at, t);
 	return true;
 }

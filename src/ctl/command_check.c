@@ -3,7 +3,7 @@
  */
 #include "core/setting_table.h"
 #include "ctl/command.h"
-#include "io/config_file.h"
+#include "io/conf_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@ command_check(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	const char *config = POOLMILTER_CONFIG;
-	int flags = CONFIG_FILE_NO_SECRET;
+	int flags = CONF_FILE_NO_SECRET;
 	struct settings *s;
 	int c;
 
@@ -31,7 +31,7 @@ command_check(int argc, char **argv)
 		if (c == 'c')
 			config = optarg;
 		else if (c == 'k')
-			flags |= CONFIG_FILE_KEYS;
+			flags |= CONF_FILE_KEYS;
 		else if (c == 'h')
 			return command_help("check");
 		else
@@ -109,7 +109,7 @@ command_reload(int argc, char **argv)
 	}
 	if (optind < argc)
 		return command_usage_error("reload", "unexpected argument \"%s\"", argv[optind]);
-	s = command_load(config, CONFIG_FILE_NO_SECRET);
+	s = command_load(config, CONF_FILE_NO_SECRET);
 	if (s == NULL)
 		return EX_CONFIG;
 	pid = daemon_pid(s);

@@ -6,8 +6,8 @@
 #include "ctl/command.h"
 #include "ctl/eml.h"
 #include "ctl/process_report.h"
-#include "io/config_file.h"
-#include "io/dkim.h"
+#include "io/conf_file.h"
+#include "io/signer.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -161,7 +161,7 @@ treat(const struct options *o, const struct settings *s, const struct signer *si
 static int
 run(const struct options *o)
 {
-	struct settings *s = command_load(o->config, CONFIG_FILE_THROWAWAY);
+	struct settings *s = command_load(o->config, CONF_FILE_THROWAWAY);
 	struct signer *signer;
 	char *why = NULL;
 	struct eml e;
@@ -169,7 +169,7 @@ run(const struct options *o)
 
 	if (s == NULL)
 		return EX_CONFIG;
-	signer = dkim_signer_new(o->time, &why);
+	signer = signer_new(o->time, &why);
 	if (signer == NULL) {
 		fprintf(stderr, "poolctl process: %s\n", why);
 		status = EX_SOFTWARE;
@@ -181,7 +181,7 @@ run(const struct options *o)
 		eml_free(&e);
 	}
 	g_free(why);
-	dkim_signer_free(signer);
+	signer_free(signer);
 	settings_unref(s);
 	return status;
 }

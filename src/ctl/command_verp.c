@@ -5,7 +5,7 @@
 #include "core/message.h"
 #include "core/return_path.h"
 #include "ctl/command.h"
-#include "io/config_file.h"
+#include "io/conf_file.h"
 
 #include <getopt.h>
 #include <jansson.h>

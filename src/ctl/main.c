@@ -3,7 +3,7 @@
  */
 #include "core/author.h"
 #include "ctl/command.h"
-#include "io/config_file.h"
+#include "io/conf_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +134,7 @@ struct settings *
 command_load(const char *config, int flags)
 {
 	struct errors *errors = errors_new();
-	struct settings *s = config_file_load(config, flags, errors);
+	struct settings *s = conf_file_load(config, flags, errors);
 
 	for (guint i = 0; i < errors->errors->len; i++)
 		fprintf(stderr, "%s\n", (char *)g_ptr_array_index(errors->errors, i));

@@ -128,8 +128,9 @@ session_data(struct session *s, const char *queue_id)
 		session_end(s);
 		return SESSION_DEFER;
 	}
+	if (!s->in_progress)
+		g_atomic_int_inc(&in_progress);
 	s->in_progress = true;
-	g_atomic_int_inc(&in_progress);
 	return SESSION_CONTINUE;
 }
 

@@ -180,7 +180,7 @@ pem_parse(const char *pem, size_t len, enum key_type *type, const char **problem
 {
 	BIO *bio = BIO_new_mem_buf(pem, (int)len);
 	bool encrypted = false;
-	/* The _ex form: libopendkim's PEM_read_bio_PrivateKey is ours, see io/dkim_key.c. */
+	/* The _ex form: libopendkim's PEM_read_bio_PrivateKey is ours, see io/key_handle.c. */
 	EVP_PKEY *pkey = PEM_read_bio_PrivateKey_ex(bio, NULL, no_passphrase, &encrypted, NULL, NULL);
 
 	BIO_free(bio);

@@ -3,7 +3,7 @@
  */
 #include "fixture.h"
 
-#include "io/config_file.h"
+#include "io/conf_file.h"
 #include "io/keygen.h"
 
 #include <glib/gstdio.h>
@@ -105,7 +105,7 @@ fixture_settings(const char *text)
 		made = true;
 	}
 	fixture_write("poolmilter.conf", config, strlen(config), 0600);
-	s = config_file_load(fixture_path("poolmilter.conf"), 0, errors);
+	s = conf_file_load(fixture_path("poolmilter.conf"), 0, errors);
 	if (s == NULL)
 		fail_with(errors);
 	errors_free(errors);

@@ -3,6 +3,7 @@
  */
 #include "fixture.h"
 
+#include "core/author.h" /* author_init() is for GMime, which templates use too */
 #include "core/template.h"
 
 #include <gmime/gmime.h>
@@ -324,6 +325,7 @@ main(void)
 		cmocka_unit_test(test_uses),
 	};
 
+	author_init();
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
