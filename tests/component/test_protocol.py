@@ -208,7 +208,7 @@ class Floods(common.ComponentTest):
         server = self.prepare(listen=address)
         server.address = address
         server.start()
-        self._few, self._many = 100, daemon.scaled(2000)
+        self._many = daemon.scaled(2000)
 
         def probe(count):
             for number in range(count):
@@ -227,7 +227,7 @@ class Floods(common.ComponentTest):
         cuts = [b"\0\0", negotiation[:5], negotiation[:-1], negotiation + mail[:3],
                 negotiation + mail[:-1], negotiation + milter.frame(b"D", b"M{auth_authen}"),
                 negotiation + mail + milter.frame(b"R", b"<b@example.net>")]
-        self._few, self._many = 35, daemon.scaled(700)
+        self._many = daemon.scaled(700)
 
         def cut_off(count):
             for number in range(count):
