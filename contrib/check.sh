@@ -34,8 +34,12 @@ while [ $# -gt 0 ]; do
 	shift
 done
 
-"$here/contrib/packages.sh" $([ $install = yes ] && echo --install || echo --check) build test \
-	$([ $e2e = yes ] && echo e2e)
+mode=--check
+[ $install = no ] || mode=--install
+purposes="build test"
+[ $e2e = no ] || purposes="$purposes e2e"
+# shellcheck disable=SC2086 # several words
+"$here/contrib/packages.sh" $mode $purposes
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/poolmilter-check.XXXXXX")
 chmod 755 "$work"
@@ -49,10 +53,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 
-mkdir "$work/src" "$work/build"
-(cd "$here" && git ls-files -z --cached --others --exclude-standard 2>/dev/null |
-	xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\0" "$f"; done' sh |
-	tar -c --null -T - -f -) | tar -x -C "$work/src" -f -
+"$here/contrib/copy.sh" "$work/src"
+mkdir "$work/build"
 cd "$work/src"
 autoreconf -fi >"$work/autoreconf.log" 2>&1 || { cat "$work/autoreconf.log"; exit 1; }
 cd "$work/build"
@@ -80,7 +82,7 @@ suite() {
 	[ $bad -eq 0 ] && [ $status -ne 0 ] && bad=1
 	echo "$name: $pass passed, $bad failed"
 	if [ $bad -gt 0 ]; then
-		cat test-suite.log 2>/dev/null | tail -n 400
+		tail -n 400 test-suite.log
 		grep -E '^(FAIL|ERROR|XPASS|SKIP)' "$work/$name.log" || tail -n 40 "$work/$name.log"
 	fi
 	passed=$((passed + pass))

@@ -10,14 +10,48 @@ packages() {
 	case $1 in
 	build) echo gcc make autoconf automake pkg-config libc6-dev libmilter-dev libopendkim-dev \
 		libconfig-dev libidn2-dev libssl-dev libglib2.0-dev libgmime-3.0-dev libjansson-dev ;;
-	run) echo postfix python3 python3-dkim ;;
+	run) echo postfix python3 python3-dkim openssl ;;
 	test) echo git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
-		mandoc procps ;;
-	e2e) echo postfix opendkim opendkim-tools m4 ;;
+		procps libfaketime ;;
+	e2e) echo postfix opendkim m4 util-linux ;;
 	sanitizers) echo clang libclang-rt-14-dev valgrind ;;
 	bench) echo opendkim python3-dkim python3-nacl openssl ;;
 	*) echo "packages.sh: no purpose \"$1\"" >&2; exit 64 ;;
 	esac
+}
+
+# Debian starts a server as soon as its package is installed, and gives Postfix a configuration.
+# policy-rc.d (101: "not allowed") and the answer "No configuration" keep this one asleep: it is only a
+# program for private instances.  --no-remove: where another MTA is installed, apt would remove it in
+# exchange; that is not for us.
+install_packages() {
+	command -v apt-get >/dev/null || { echo "not a Debian system; needed: $*" >&2; exit 69; }
+	as_root=
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || { echo "needed, as root or with sudo: $*" >&2; exit 69; }
+		as_root=sudo
+	fi
+	echo "== installing with apt-get: $*"
+	policy=/usr/sbin/policy-rc.d
+	if [ -e $policy ]; then
+		policy=
+	else
+		printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+		$as_root chmod 755 $policy
+	fi
+	echo 'postfix postfix/main_mailer_type select No configuration' |
+		$as_root debconf-set-selections 2>/dev/null || true
+	log=$(mktemp)
+	status=0
+	{ $as_root apt-get -qq update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-remove \
+		--no-install-recommends install "$@" </dev/null; } >"$log" 2>&1 || status=$?
+	[ -z "$policy" ] || $as_root rm -f "$policy"
+	if [ $status -ne 0 ]; then
+		tail -n 20 "$log" >&2
+		echo "apt-get could not install: $* (is another mail server installed?)" >&2
+	fi
+	rm -f "$log"
+	[ $status -eq 0 ] || exit 69
 }
 
 mode=${1:-}
@@ -35,25 +69,8 @@ case $mode in
 --check)
 	[ -z "$missing" ] || { echo "missing packages:$missing" >&2; exit 1; } ;;
 --install)
-	[ -z "$missing" ] && exit 0
-	as_root=
-	[ "$(id -u)" = 0 ] || as_root=sudo
-	echo "installing:$missing"
-	# A package's server must not start: on this machine Postfix is only a program for private instances.
-	policy=/usr/sbin/policy-rc.d
-	ours=no
-	if [ ! -e $policy ]; then
-		printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
-		$as_root chmod 755 $policy
-		ours=yes
-	fi
-	trap '[ $ours = yes ] && $as_root rm -f $policy' EXIT
-	echo 'postfix postfix/main_mailer_type select No configuration' |
-		$as_root debconf-set-selections 2>/dev/null || true
-	$as_root apt-get -q update >/dev/null
 	# shellcheck disable=SC2086 # a list
-	$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qy --no-install-recommends install $missing \
-		>/dev/null ;;
+	[ -z "$missing" ] || install_packages $missing ;;
 *)
 	echo 'usage: packages.sh --list|--check|--install PURPOSE...' >&2
 	exit 64 ;;
