@@ -102,10 +102,13 @@ ambiguous(const char *p)
 static void
 field_take(struct mailboxes *found, const struct field *f)
 {
-	InternetAddressList *list = internet_address_list_parse(NULL, f->value);
+	InternetAddressList *list;
 
 	memset(found, 0, sizeof *found);
 	found->bad = ambiguous(f->value);
+	if (found->bad)
+		return; /* GMime leaks on some of these, too */
+	list = internet_address_list_parse(NULL, f->value);
 	list_take(found, list, false);
 	g_clear_object(&list);
 }

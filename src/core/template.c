@@ -272,7 +272,7 @@ template_expand(const struct template *t, const char *name, const struct templat
 		text.len--;
 	if (buf_failed(&text))
 		out->failed = true;
-	else
+	else if (text.len > start)
 		fold(text.data + start, text.len - start, strlen(name), out);
 	buf_free(&text);
 	return out->len > before;

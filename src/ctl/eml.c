@@ -90,7 +90,7 @@ parse_body(const char *text, size_t len, struct message *m)
 void
 eml_parse(struct eml *e, struct message *m)
 {
-	const char *text = e->octets.data;
+	const char *text = e->octets.data != NULL ? e->octets.data : "";
 	size_t len = e->octets.len, at = 0, n, content = 0;
 
 	if (len > 0) {

@@ -291,6 +291,11 @@ copy_token(struct reader *r, struct source *s)
 	if (include > 0)
 		return copy_include(r, s, include);
 	r->text->empty = false;
+	if (text[0] == '@') {
+		/* libconfig must not see it: it would read the file itself, and exit() if it is a directory. */
+		errors_add(r->errors, s->at, NULL, "\"@\": expected @include \"FILE\" at the begin of a line");
+		return false;
+	}
 	if (text[0] == '"')
 		return copy_string(r, s);
 	if (g_ascii_isdigit(text[0]) ||

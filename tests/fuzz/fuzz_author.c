@@ -1,0 +1,84 @@
+/*
+ * fuzz_author - the domain that From: and Sender: speak for.
+ *
+ * Input: a line (with its continuation lines) is the value of From:, a second that of Sender:, a
+ * third that of another From:; empty ones are no field.
+ */
+#include "fuzz.h"
+
+#include "core/author.h"
+
+#include <gmime/gmime.h>
+#include <string.h>
+
+/* The next value: to a LF that no blank follows. */
+static struct input
+take_value(struct input *in)
+{
+	struct input value = {in->data, 0};
+
+	while (value.len < in->len &&
+	       (in->data[value.len] != '\n' ||
+		(value.len + 1 < in->len && strchr(" \t", in->data[value.len + 1]) != NULL)))
+		value.len++;
+	if (in->len > 0) {
+		size_t skip = value.len < in->len ? value.len + 1 : value.len;
+
+		in->data += skip;
+		in->len -= skip;
+	}
+	return value;
+}
+
+static bool
+add_field(struct message *m, const char *name, struct input value)
+{
+	if (value.len == 0)
+		return false;
+	message_add_field(m, name, strlen(name), (const char *)value.data, value.len);
+	return true;
+}
+
+/* A name as it is compared, by its own rules: letters in lower case, digits, hyphens, underscores.
+ */
+static void
+check_domain(const char *domain)
+{
+	char again[DOMAIN_SIZE];
+
+	require(domain[0] != '\0' && strlen(domain) <= DOMAIN_MAX);
+	for (const char *p = domain; *p != '\0'; p++)
+		require_of(g_ascii_islower(*p) || g_ascii_isdigit(*p) || strchr("-_.", *p) != NULL,
+			   domain);
+	require_of(strstr(domain, "..") == NULL && domain[0] != '.', domain);
+	require_of(domain[strlen(domain) - 1] != '.', domain);
+	require_of(domain_normalise(domain, strlen(domain), again), domain);
+	require_of(strcmp(again, domain) == 0, domain);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = {data, size};
+	struct message *m = message_new("", 1 << 24);
+	bool from, second;
+	char domain[DOMAIN_SIZE];
+	enum author_result r;
+
+	g_mime_init();
+	from = add_field(m, "From", take_value(&in));
+	add_field(m, "Sender", take_value(&in));
+	second = add_field(m, "from", take_value(&in));
+	message_seal(m);
+	memset(domain, 'x', sizeof domain);
+	r = author_domain(m, domain);
+	require((r == AUTHOR_NO_FROM) == (!from && !second));
+	require((r == AUTHOR_TWO_FROM) == (from && second));
+	require((author_reason(r) == NULL) == (r == AUTHOR_FOUND));
+	if (r == AUTHOR_FOUND)
+		check_domain(domain);
+	else
+		require(domain[0] == '\0');
+	message_free(m);
+	return 0;
+}
