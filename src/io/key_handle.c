@@ -66,20 +66,6 @@ key_handle_resolved(void)
 	return __atomic_load_n(&resolved, __ATOMIC_RELAXED);
 }
 
-char *
-key_handle_pem(void *pkey)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *data, *text = NULL;
-	long len;
-
-	if (bio != NULL && PEM_write_bio_PrivateKey(bio, pkey, NULL, NULL, 0, NULL, NULL) == 1 &&
-	    (len = BIO_get_mem_data(bio, &data)) > 0)
-		text = g_strndup(data, (gsize)len);
-	BIO_free(bio);
-	return text;
-}
-
 static void
 note_freed(void *parent, void *p, CRYPTO_EX_DATA *ad, int index, long argl, void *argp)
 {

@@ -25,7 +25,4 @@ unsigned long key_handle_resolved(void);
  */
 void key_handle_note_use(void *pkey);
 
-/** The key as PEM text, for a libopendkim that does not reach the hook; g_free it. NULL on failure. */
-char *key_handle_pem(void *pkey);
-
 #endif

@@ -241,7 +241,7 @@ sign_with_pkey(struct opendkim_signer *s, const struct sign_request *r, void *pk
 	if (s->keys_cached)
 		key_handle_make(pkey, handle);
 	else
-		pem = key_handle_pem(pkey);
+		pem = keygen_pem(pkey);
 	ok = sign_with(lib, r, pem != NULL ? pem : handle, type, out, why);
 	if (pem != NULL) {
 		explicit_bzero(pem, strlen(pem));

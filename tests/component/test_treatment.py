@@ -5,6 +5,7 @@ Rows D1 to D4, D7, E1 to E4, C8 to C10 of the fault list as far as a milter clie
 Every signature is verified with dkimpy over the message as the (fake) MTA holds it in the end.
 """
 import glob
+import pathlib
 import re
 import shutil
 
@@ -802,6 +803,25 @@ class Log(common.ComponentTest):
                                r"return_path=<[^<>@ ]+@ac-bounces\.example\.com> nrcpt=2 size=\d+ "
                                r"headers=\+\d+-\d+ dkim=example\.com/s-acme/rsa-sha256 "
                                r"took_ms=\d+(\.\d+)? result=accepted( |$)" % server.pid)
+
+    def test_the_manual_parses_the_line(self):
+        """The regular expression that poolmilter(8) gives its readers."""
+        manual = pathlib.Path(__file__).resolve().parents[2] / "doc" / "poolmilter.8.in"
+        lines = manual.read_text().partition("BEGIN REGEX\n")[2].partition('.\\" END REGEX')[0]
+        parts = [part for part in lines.splitlines() if not part.startswith(".")]
+        text = "".join(parts).replace("\\-", "-").replace("\\e", "\\").replace("(?<", "(?P<")
+        pattern = re.compile(text)
+        server = self.serve(max_message_size=100000)
+        sent = [(common.message(), "acme"), (common.message(), None),
+                (common.message(extra=b"X-Pool: none\r\n"), "acme"),
+                (common.message(body=b"x\r\n" * 60000), "acme")]
+        for number, (data, login) in enumerate(sent):
+            self.deliver(server, data, login=login, queue_id="4REGEX%d" % number)
+            line = server.wait_log(r"4REGEX%d: " % number).partition("]: ")[2]
+            match = pattern.match(line)
+            self.assertIsNotNone(match, line)
+            self.assertEqual(match["id"], "4REGEX%d" % number)
+            self.assertEqual(match["result"] == "accepted", match["reason"] is None)
 
     def test_one_line_per_message(self):
         server = self.serve(max_message_size=100000)

@@ -344,7 +344,7 @@ test_pem_of_key(void **state)
 	void *key = keygen_new(KEY_ED25519, 0, &why);
 
 	(void)state;
-	pem = key_handle_pem(key);
+	pem = keygen_pem(key);
 	assert_true(g_str_has_prefix(pem, "-----BEGIN PRIVATE KEY-----"));
 	key_handle_make(key, handle);
 	assert_true(g_str_has_prefix(handle, "-----"));
