@@ -238,5 +238,48 @@ class KeysUnderLoad(common.ComponentTest):
                 self.assertEqual(result.reply[:1], b"4")
 
 
+class ManyKeys(common.ComponentTest):
+    """Beyond 1,000 key files each is parsed when its first message comes."""
+
+    COUNT = 1001
+
+    def setUp(self):
+        self.directory = daemon.new_directory("many")
+        self.pools = []
+        for number in range(self.COUNT):
+            path = self.directory / ("%d.pem" % number)
+            path.symlink_to(daemon.key().path)
+            self.pools.append(daemon.pool("p%d" % number, "d%d.example" % number, dkim_key=str(path)))
+
+    def _send(self, server, number, queue_id):
+        return self.deliver(server, common.message(b"a@d%d.example" % number), queue_id=queue_id)
+
+    def test_D5_key_gone_before_its_first_use_is_never_unsigned(self):
+        server = self.serve(self.pools)
+        (self.directory / "7.pem").unlink()
+        (self.directory / "8.pem").unlink()
+        (self.directory / "8.pem").write_text("garbage")
+        (self.directory / "8.pem").chmod(0o600)
+        for number in (7, 8):
+            result = self._send(server, number, "4GONE%d" % number)
+            self.assertEqual(result.reply[:9], b"451 4.3.0")
+            self.assertEqual(result.edits, [])
+            self.assertRegex(server.wait_log(r"4GONE%d: error: " % number), r"/%d\.pem: " % number)
+            self.assertEqual(server.message_line("4GONE%d" % number)["reason"], "signature")
+        result = self._send(server, 9, "4THERE")
+        self.assert_signed(result, self.pools[9], daemon.zone_for(self.pools[9]))
+
+    def test_check_keys_parses_them_all(self):
+        server = self.prepare(self.pools)
+        (self.directory / "1000.pem").unlink()
+        (self.directory / "1000.pem").write_text("garbage")
+        (self.directory / "1000.pem").chmod(0o600)
+        lazy = daemon.poolctl("check", "-c", server.config)
+        self.assertEqual(lazy.returncode, 0, lazy.stderr)
+        full = daemon.poolctl("check", "--keys", "-c", server.config)
+        self.assertEqual(full.returncode, 78, full.stdout)
+        self.assertIn(b"1000.pem: not a PEM file", full.stderr)
+
+
 if __name__ == "__main__":
     common.main()
