@@ -635,6 +635,8 @@ class Surroundings(common.ComponentTest):
             self.assertNotEqual(server.wait_exit(), 0)
             self.assertIn(str(disk), server.log)
 
+
+class ClockJumps(common.ComponentTest):
     def test_A9_clock_jumps_an_hour_back_and_a_day_forward(self):
         if not FAKETIME:
             self.skipTest("libfaketime is not installed")
@@ -664,6 +666,12 @@ class Surroundings(common.ComponentTest):
                               login=None)
         self.assertEqual(bounce.status, "accepted")
         self.assertEqual(server.stop(), 0)
+
+
+if daemon.instrumented():
+    # A sanitizer's run time asks for the time before libfaketime is ready, and the two wait for each other:
+    # there is no such test in such a build. CI runs it in the ordinary one.
+    del ClockJumps
 
 
 if __name__ == "__main__":
