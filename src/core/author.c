@@ -99,18 +99,69 @@ ambiguous(const char *p)
 	}
 }
 
+/*
+ * The value without comments, and with quoted strings that say nothing.  Where GMime cannot read on it
+ * goes to the next comma, even inside of these: it would find addresses that no other reader sees.
+ */
+static char *
+without_quoted(const char *p)
+{
+	GString *text = g_string_new(NULL);
+
+	while (*p != '\0') {
+		if (*p == '"' || *p == '(') {
+			g_string_append(text, *p == '"' ? "\"q\"" : " ");
+			p = skip_quoted(p);
+		} else {
+			g_string_append_c(text, *p++);
+		}
+	}
+	return g_string_free(text, FALSE);
+}
+
+/*
+ * GMime decodes A-labels, and the way back maps what is no valid one to another domain: the punycode of
+ * full-width letters becomes plain "example.com".  What is found must stand in ASCII text as it is.
+ */
+static bool
+stands_in(const char *text, const char *domain)
+{
+	GString *plain = g_string_new(NULL);
+	size_t len = strlen(domain);
+	const char *end;
+	bool found = false;
+
+	for (; *text != '\0'; text++)
+		if (!g_ascii_isspace(*text))
+			g_string_append_c(plain, g_ascii_tolower(*text));
+	for (const char *p = plain->str; !found && (p = strchr(p, '@')) != NULL;) {
+		p++;
+		if (strncmp(p, domain, len) != 0)
+			continue;
+		end = p[len] == '.' ? p + len + 1 : p + len; /* one trailing dot */
+		found = *end == '\0' || strchr(">,;", *end) != NULL;
+	}
+	g_string_free(plain, TRUE);
+	return found;
+}
+
 static void
 field_take(struct mailboxes *found, const struct field *f)
 {
 	InternetAddressList *list;
+	char *text;
 
 	memset(found, 0, sizeof *found);
 	found->bad = ambiguous(f->value);
 	if (found->bad)
 		return; /* GMime leaks on some of these, too */
-	list = internet_address_list_parse(NULL, f->value);
+	text = without_quoted(f->value);
+	list = internet_address_list_parse(NULL, text);
 	list_take(found, list, false);
+	if (found->count > 0 && g_str_is_ascii(text) && !stands_in(text, found->domain))
+		found->bad = true;
 	g_clear_object(&list);
+	g_free(text);
 }
 
 void

@@ -16,6 +16,7 @@
 #include "daemon/signals.h"
 #include "daemon/snapshot.h"
 #include "io/conf_file.h"
+#include "io/keystore.h"
 #include "io/signer.h"
 
 #include <getopt.h>
@@ -254,13 +255,11 @@ start(struct settings *s)
 
 /* The end, in the signal thread. */
 static void
-stop(int in_progress)
+stop(void)
 {
 	process_pid_file_remove();
 	log_line(LOG_NOTICE, "stopped");
 	log_close(1);
-	if (in_progress > 0)
-		_exit(EX_OK); /* libcrypto's clean-up at exit() must not meet a signature */
 	exit(EX_OK);
 }
 
@@ -304,6 +303,7 @@ main(int argc, char **argv)
 	char *why = NULL;
 
 	setup_memory();
+	keystore_init();
 	parse_arguments(argc, argv);
 	signals_block();
 	author_init();

@@ -12,7 +12,7 @@
 #define DRAIN_SECONDS 5
 
 static void (*on_reload)(void);
-static void (*on_stop)(int in_progress);
+static void (*on_stop)(void);
 
 void
 signals_block(void)
@@ -28,7 +28,7 @@ signals_block(void)
 }
 
 void
-signals_handlers(void (*reload)(void), void (*stop)(int in_progress))
+signals_handlers(void (*reload)(void), void (*stop)(void))
 {
 	on_reload = reload;
 	on_stop = stop;
@@ -65,7 +65,7 @@ signals_wait(const sigset_t *set)
 			on_reload();
 		} else if (signal_number == SIGTERM || signal_number == SIGINT) {
 			drain(signal_number);
-			on_stop(session_in_progress());
+			on_stop();
 		}
 	}
 }

@@ -20,6 +20,12 @@ struct keystore;
 
 enum key_type { KEY_RSA, KEY_ED25519 };
 
+/**
+ * Readies libcrypto; call it before anything else uses it.  It is told not to clean up at exit(): other
+ * threads may still sign then.
+ */
+void keystore_init(void);
+
 /** A new, empty keystore. owner: the uid besides root that key files may belong to. */
 struct keystore *keystore_new(unsigned owner);
 
