@@ -5,9 +5,9 @@
  * running, nobody runs it, and its descriptor is lost for good.  Some hundred of those and the daemon
  * would be alive but deaf.  Where libmilter is linked statically its pthread_create() is wrapped: a
  * worker that cannot start is handed to a thread kept for this purpose, which calls the worker's function
- * itself.  That function begins with pthread_detach(pthread_self()), and if that fails, as it must for a
- * thread that is detached already, marks the session as ready to run and returns: the next worker that is
- * free takes it.  (libmilter/worker.c, mi_worker().)
+ * itself.  That function begins with pthread_detach(pthread_self()), and if that fails, marks the session
+ * as ready to run and returns: the next worker that is free takes it (libmilter/worker.c, mi_worker()).  So
+ * pthread_detach() is wrapped, too, and fails for that one thread.
  */
 #include "daemon/milter_threads.h"
 #include "base/log.h"
@@ -23,11 +23,14 @@ struct start {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static GQueue waiting = G_QUEUE_INIT; /* of struct start * */
+static pthread_t rescuer;	      /* set before libmilter starts */
 
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *),
 			  void *argument);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *),
 			  void *argument);
+int __real_pthread_detach(pthread_t thread);
+int __wrap_pthread_detach(pthread_t thread);
 
 static void *
 rescue(void *unused)
@@ -52,12 +55,16 @@ rescue(void *unused)
 bool
 milter_threads_init(void)
 {
-	pthread_t thread;
-
-	errno = __real_pthread_create(&thread, NULL, rescue, NULL);
+	errno = __real_pthread_create(&rescuer, NULL, rescue, NULL);
 	if (errno == 0)
-		errno = pthread_detach(thread);
+		errno = __real_pthread_detach(rescuer);
 	return errno == 0;
+}
+
+int
+__wrap_pthread_detach(pthread_t thread)
+{
+	return pthread_equal(thread, rescuer) ? EINVAL : __real_pthread_detach(thread);
 }
 
 /* Only libmilter's workers have an argument: the session. */
