@@ -29,6 +29,7 @@ import time
 import dkim
 
 import milter
+from instance import free_port                                         # noqa: F401
 
 ROOT = pathlib.Path(os.environ.get("abs_top_builddir")
                     or pathlib.Path(__file__).resolve().parents[2])
@@ -448,9 +449,3 @@ def poolctl(*arguments, data=b"", timeout=120):
     """Run poolctl: a CompletedProcess with bytes."""
     return subprocess.run([*WRAP, POOLCTL, *map(str, arguments)], input=data, capture_output=True,
                           timeout=timeout, check=False)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]

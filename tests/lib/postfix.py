@@ -11,18 +11,15 @@ can be any client (ADDR=) and any login (LOGIN=, seen by milters as {auth_authen
 It starts master(8) directly: "postfix start" checks every file of the installation, which takes a
 second and wants an installation of the usual shape.  Needs root, as Postfix does.
 """
-import atexit
 import grp
 import json
 import os
 import pwd
 import re
-import shutil
-import signal
-import socket
 import subprocess
-import tempfile
 import time
+
+from instance import Error, Instance
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -93,17 +90,6 @@ QUEUE_DIRS = ("active", "bounce", "corrupt", "defer", "deferred", "flush", "hold
               "private", "saved", "trace")
 
 
-class Error(Exception):
-    pass
-
-
-def free_port():
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def milter_name(socket_name):
     """poolmilter's "inet:8892@127.0.0.1" as Postfix writes it, inet:127.0.0.1:8892."""
     inet = re.fullmatch(r"inet:(\d+)@(.*)", socket_name)
@@ -118,62 +104,20 @@ def setting(name):
     return out.stdout.decode().strip()
 
 
-class Postfix:
+class Postfix(Instance):
     """milter: "unix:/path", "inet:PORT@HOST" or None, used for SMTP and for pickup.
     settings: main.cf parameters that win over MAIN."""
 
+    NAME = "Postfix"
+
     def __init__(self, relay_port, milter=None, settings=None):
-        self.port = free_port()
-        self.relay_port = relay_port
-        self.milter = milter
+        super().__init__(relay_port, milter)
         self.settings = settings or {}
-        self.directory = None
-        self._master = None
 
-    # ---- life
-
-    def start(self):
-        if os.geteuid() != 0:
-            raise Error("Postfix must be started as root")
-        self.directory = tempfile.mkdtemp(prefix="poolmilter-postfix-")
-        os.chmod(self.directory, 0o755)
-        atexit.register(self.stop)
-        try:
-            self._make_directories()
-            self._write_configuration()
-            self._start_master()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def stop(self):
-        """Ends every process of the instance and removes its directory; safe to call twice."""
-        if self._master is not None:
-            self._signal_group(signal.SIGTERM)
-            try:
-                self._master.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
-            # master has its own process group, and its daemons stay in it.
-            self._signal_group(signal.SIGKILL)
-            self._master.wait(10)
-            self._master = None
-        if self.directory:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory = None
-            atexit.unregister(self.stop)
-
-    __enter__ = start
-
-    def __exit__(self, *exc):
-        self.stop()
-
-    def _signal_group(self, number):
-        try:
-            os.killpg(self._master.pid, number)
-        except ProcessLookupError:
-            pass
+    def _set_up(self):
+        self._make_directories()
+        self._write_configuration()
+        self._start_master()
 
     @property
     def config(self):
@@ -230,14 +174,14 @@ class Postfix:
     def _start_master(self):
         program = os.path.join(setting("daemon_directory"), "master")
         with open(os.path.join(self.directory, "master.err"), "wb") as err:
-            self._master = subprocess.Popen([program, "-c", self.config, "-d"],
+            self._process = subprocess.Popen([program, "-c", self.config, "-d"],
                                             stdin=subprocess.DEVNULL, stdout=err, stderr=err,
                                             cwd=self.spool, start_new_session=True)
         # The log line comes after the sockets are bound; a probe of the port would be a session
         # that the milter sees.
         deadline = time.monotonic() + 20
         while "daemon started" not in self.log():
-            if self._master.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Error("Postfix did not start:\n" + self._errors())
             time.sleep(0.02)
 

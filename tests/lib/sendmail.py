@@ -10,17 +10,13 @@ relay_port on loopback, without DNS.
 
 Missing(text) tells that the packages cannot be had.  Needs root.
 """
-import atexit
 import glob
 import os
 import re
-import shutil
-import signal
 import subprocess
-import tempfile
 import time
 
-from postfix import free_port
+from instance import Error, Instance
 
 PACKAGES = ("sendmail-bin", "sendmail-base", "sendmail-cf")
 
@@ -74,10 +70,6 @@ PROGRAM = "usr/libexec/sendmail/sendmail"
 CF = "usr/share/sendmail/cf"
 
 
-class Error(Exception):
-    pass
-
-
 class Missing(Exception):
     pass
 
@@ -117,55 +109,13 @@ def unpack(root):
     os.chmod(os.path.join(root, PROGRAM), 0o755)
 
 
-class Sendmail:
-    def __init__(self, relay_port, milter=None):
-        self.port = free_port()
-        self.relay_port = relay_port
-        self.milter = milter
-        self.directory = None
-        self._daemon = None
+class Sendmail(Instance):
+    NAME = "Sendmail"
 
-    def start(self):
-        if os.geteuid() != 0:
-            raise Error("Sendmail must be started as root")
-        self.directory = tempfile.mkdtemp(prefix="poolmilter-sendmail-")
-        os.chmod(self.directory, 0o755)
-        atexit.register(self.stop)
-        try:
-            unpack(self._root)
-            self._configure()
-            self._start_daemon()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def stop(self):
-        """Ends every process of the instance and removes its directory; safe to call twice."""
-        if self._daemon is not None:
-            self._signal_group(signal.SIGTERM)
-            try:
-                self._daemon.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
-            self._signal_group(signal.SIGKILL)
-            self._daemon.wait(10)
-            self._daemon = None
-        if self.directory:
-            shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory = None
-            atexit.unregister(self.stop)
-
-    __enter__ = start
-
-    def __exit__(self, *exc):
-        self.stop()
-
-    def _signal_group(self, number):
-        try:
-            os.killpg(self._daemon.pid, number)
-        except ProcessLookupError:
-            pass
+    def _set_up(self):
+        unpack(self._root)
+        self._configure()
+        self._start_daemon()
 
     @property
     def _root(self):
@@ -209,12 +159,12 @@ class Sendmail:
         words, env = self._command("-bD", "-q2s")
         with open(self.log_file, "wb") as log:
             hosts = os.path.join(self.directory, "hosts")
-            self._daemon = subprocess.Popen([*NAMESPACE, hosts, HOST, *words], env=env,
+            self._process = subprocess.Popen([*NAMESPACE, hosts, HOST, *words], env=env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             start_new_session=True)
         deadline = time.monotonic() + 20
         while not os.path.exists(os.path.join(self.directory, "sendmail.pid")):
-            if self._daemon.poll() is not None or time.monotonic() > deadline:
+            if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Error("Sendmail did not start:\n" + self.log())
             time.sleep(0.02)
 
