@@ -12,7 +12,7 @@ packages() {
 		libconfig-dev libidn2-dev libssl-dev libglib2.0-dev libgmime-3.0-dev libjansson-dev ;;
 	run) echo postfix python3 python3-dkim openssl ;;
 	test) echo git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
-		procps libfaketime ;;
+		procps libfaketime xz-utils ;;
 	e2e) echo postfix opendkim m4 util-linux ;;
 	sanitizers) echo clang libclang-rt-14-dev valgrind ;;
 	bench) echo opendkim python3-dkim python3-nacl openssl ;;
