@@ -174,9 +174,9 @@ load_as_user(void)
 
 /* A setting that only a restart can change: what the process has done with it is done. */
 static void
-warn_changed(const char *key, const char *before, const char *after)
+warn_unless(bool same, const char *key)
 {
-	if (g_strcmp0(before, after) != 0)
+	if (!same)
 		log_line(LOG_WARNING, "warning: %s: a change takes effect at the next start only", key);
 }
 
@@ -188,13 +188,13 @@ warn_restart(const struct settings *before, const struct settings *after)
 	for (guint i = 0; same && i < after->listen->len; i++)
 		same = strcmp(g_ptr_array_index(before->listen, i),
 			      g_ptr_array_index(after->listen, i)) == 0;
-	warn_changed("listen", "", same ? "" : "changed");
-	warn_changed("user", before->user, after->user);
-	warn_changed("pid_file", before->pid_file, after->pid_file);
-	warn_changed("syslog.ident", before->syslog.ident, after->syslog.ident);
-	warn_changed("syslog.facility", "", before->syslog.facility == after->syslog.facility ? "" : "changed");
-	warn_changed("socket_mode", "", before->socket_mode == after->socket_mode ? "" : "changed");
-	warn_changed("socket_group", before->socket_group, after->socket_group);
+	warn_unless(same, "listen");
+	warn_unless(before->socket_mode == after->socket_mode, "socket_mode");
+	warn_unless(g_strcmp0(before->socket_group, after->socket_group) == 0, "socket_group");
+	warn_unless(g_strcmp0(before->user, after->user) == 0, "user");
+	warn_unless(g_strcmp0(before->pid_file, after->pid_file) == 0, "pid_file");
+	warn_unless(strcmp(before->syslog.ident, after->syslog.ident) == 0, "syslog.ident");
+	warn_unless(before->syslog.facility == after->syslog.facility, "syslog.facility");
 }
 
 static void

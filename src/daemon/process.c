@@ -183,10 +183,6 @@ process_drop(const struct settings *s, char **why)
 
 	if (geteuid() != 0)
 		return true;
-	if (s->user == NULL) {
-		*why = g_strdup("user: is needed when started as root: whom to become after the start");
-		return false;
-	}
 	pw = user_entry(s, why);
 	return pw != NULL && become(pw, s->user, why);
 }

@@ -26,7 +26,7 @@ void process_pid_file_remove(void);
 /** Creates the state directory if it does not exist, for the user; false with *why. */
 bool process_state_dir(const struct settings *s, char **why);
 
-/** Changes to settings->user with its groups, for good. As root without `user`: false with *why. */
+/** As root: changes to settings->user, which must be set, with its groups, for good; false with *why. */
 bool process_drop(const struct settings *s, char **why);
 
 #endif

@@ -238,10 +238,12 @@ sign_with_pkey(struct opendkim_signer *s, const struct sign_request *r, void *pk
 		*why = g_strdup("libopendkim: no library handle");
 		return false;
 	}
-	if (s->keys_cached)
+	if (s->keys_cached) {
 		key_handle_make(pkey, handle);
-	else
-		pem = keygen_pem(pkey);
+	} else if ((pem = keygen_pem(pkey)) == NULL) {
+		*why = g_strdup("OpenSSL cannot write the key as PEM");
+		return false;
+	}
 	ok = sign_with(lib, r, pem != NULL ? pem : handle, type, out, why);
 	if (pem != NULL) {
 		explicit_bzero(pem, strlen(pem));
