@@ -8,6 +8,7 @@ Everything it writes is in the directory, which is the caller's to remove; the c
 removes it itself when it is stopped.
 """
 import argparse
+import email
 import os
 import pathlib
 import pwd
@@ -29,12 +30,22 @@ import verify   # noqa: E402
 USER = "nobody"
 DOMAIN, SELECTOR, SPF_DOMAIN = "example.com", "ak", "ac-bounces.example.com"
 
+SHIPPED_ISPS = pathlib.Path(__file__).resolve().parents[1] / "conf" / "isps.conf"
+
 CONFIGURATION = """\
 listen = "unix:{directory}/run/milter.sock";
 socket_group = "postfix";
 pid_file = "{directory}/run/pid";
 user = "{user}";
 state_dir = "{directory}/run";
+
+@include "{directory}/run/isps.conf"
+isps = (
+  {{ name = "neighbour";
+    domains = [ "example.net" ];
+    encoding: {{ html = "base64"; text = "quoted-printable"; }};
+    add_headers = ( {{ name = "X-Provider"; value = "${{isp}}"; }} ); }}
+);
 pools = (
   {{ name = "acme";
     sender_domain = "{domain}";
@@ -50,10 +61,16 @@ To: Bob <bob@example.net>\r
 Subject: Hello through poolmilter\r
 Date: {date}\r
 Message-ID: <try@example.com>\r
+MIME-Version: 1.0\r
+Content-Type: text/plain; charset=utf-8\r
+Content-Transfer-Encoding: 8bit\r
 \r
-Hello Bob,\r
+{text}"""
+
+TEXT = """\
+Hello Bob, grüß dich,\r
 \r
-this message left signed, and its bounces come back to us.\r
+this message left signed, encoded as your provider wants it, and its bounces come back to us.\r
 """
 
 
@@ -83,6 +100,7 @@ class Trial:
     def start(self):
         self.run.mkdir(mode=0o755)
         self.make_key()
+        shutil.copy(SHIPPED_ISPS, self.run)
         self.config.write_text(CONFIGURATION.format(
             directory=self.directory, user=USER, domain=DOMAIN, spf_domain=SPF_DOMAIN,
             selector=SELECTOR))
@@ -141,7 +159,7 @@ class Trial:
     # ---- the message
 
     def send(self):
-        content = MESSAGE.format(date=time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime()))
+        content = MESSAGE.format(text=TEXT, date=time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime()))
         say("sent to Postfix on 127.0.0.1:%d: MAIL FROM:<alice@example.com> "
             "RCPT TO:<bob@example.net>" % self.mta.port)
         with smtplib.SMTP("127.0.0.1", self.mta.port, timeout=30) as client:
@@ -154,6 +172,13 @@ class Trial:
         say("what poolmilter logged")
         show(self.log())
         return message
+
+    @staticmethod
+    def decodes(message):
+        """By Python's own reader of mail."""
+        parsed = email.message_from_bytes(message.content)
+        return (str(parsed["Content-Transfer-Encoding"]) == "quoted-printable"
+                and parsed.get_payload(decode=True) == TEXT.encode())
 
     def verdict(self, message):
         """True if all is as promised; prints each promise with yes or no."""
@@ -168,6 +193,9 @@ class Trial:
             ("the From: header is still Alice's",
              message.fields("From") == [b"From: Alice <alice@example.com>\r\n"]),
             ("the recipient is still Bob", message.rcpts == ["bob@example.net"]),
+            ("treated as the record of Bob's provider says: its header",
+             message.fields("X-Provider") == [b"X-Provider: neighbour\r\n"]),
+            ("the text is quoted-printable, and decodes to what was sent", self.decodes(message)),
         ]
         for text, good in checks:
             print("   %-3s  %s" % ("yes" if good else "NO", text))

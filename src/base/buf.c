@@ -23,7 +23,8 @@ buf_reserve(struct buf *b, size_t len)
 	want = b->len + len + 1;
 	if (want <= b->size)
 		return;
-	size = b->size ? b->size : BUF_FIRST;
+	/* The first room is what is asked for: who knows the size gets no more. */
+	size = b->size ? b->size : want > BUF_FIRST ? want : BUF_FIRST;
 	while (size < want)
 		size += size / 2; /* 1.5: a body that doubles would hold 3 x its size while it grows */
 	data = realloc(b->data, size);

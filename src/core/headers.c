@@ -1,5 +1,5 @@
 /*
- * headers - the pool's edits of the header: deletes, then sets, then adds.
+ * headers - edits of the header: deletes, then sets, then adds; the pool's, then the ISP record's.
  *
  * Values are templates; what they take from the message cannot start a new line (template.h).
  */
@@ -39,13 +39,13 @@ field_value(const struct message *m, const char *name, size_t *len)
 }
 
 static const char *
-rcpt_domain(const struct message *m)
+rcpt_domain(const GPtrArray *rcpts)
 {
 	const char *first = NULL;
 
 	/* One domain for all recipients, or none at all: what is told must hold for each of them. */
-	for (guint i = 0; i < m->rcpts->len; i++) {
-		const char *domain = address_domain(g_ptr_array_index(m->rcpts, i));
+	for (guint i = 0; i < rcpts->len; i++) {
+		const char *domain = address_domain(g_ptr_array_index(rcpts, i));
 
 		if (domain == NULL || (first != NULL && g_ascii_strcasecmp(first, domain) != 0))
 			return NULL;
@@ -67,18 +67,20 @@ variable(const void *context, const char *name, size_t *len)
 		return field_value(m, "Message-ID", len);
 	if (strcmp(name, "pool") == 0)
 		return octets(s->plan->pool->name, len);
+	if (strcmp(name, "isp") == 0)
+		return octets(s->plan->isp->name, len);
 	if (strcmp(name, "sender") == 0)
 		return octets(m->sender, len);
 	if (strcmp(name, "sender_domain") == 0)
 		return octets(s->plan->pool->sender_domain, len);
 	if (strcmp(name, "rcpt") == 0)
-		return octets(message_only_rcpt(m), len);
+		return octets(plan_only_rcpt(s->plan), len);
 	if (strcmp(name, "rcpt_domain") == 0)
-		return octets(rcpt_domain(m), len);
+		return octets(rcpt_domain(s->plan->rcpts), len);
 	if (strcmp(name, "queue_id") == 0)
 		return octets(m->queue_id, len);
 	if (strcmp(name, "login") == 0)
-		return octets(m->login, len);
+		return octets(s->plan->injected_isp != NULL ? s->plan->injected_login : m->login, len);
 	return NULL;
 }
 
@@ -143,16 +145,22 @@ add_all(struct scope *scope, const struct header_rules *rules, struct plan *plan
 	}
 }
 
+static void
+apply_rules(struct scope *scope, const struct header_rules *rules, struct plan *plan, struct buf *value)
+{
+	delete_all(rules, plan);
+	set_all(scope, rules, plan, value);
+	add_all(scope, rules, plan, value);
+}
+
 bool
 stage_headers(const struct job *job, struct plan *plan)
 {
-	const struct header_rules *rules = &plan->pool->headers;
 	struct scope scope = {job, plan, false};
 	struct buf value = BUF_INIT;
 
-	delete_all(rules, plan);
-	set_all(&scope, rules, plan, &value);
-	add_all(&scope, rules, plan, &value);
+	apply_rules(&scope, &plan->pool->headers, plan, &value);
+	apply_rules(&scope, &plan->isp->headers, plan, &value);
 	buf_free(&value);
 	if (scope.failed)
 		plan_refuse_memory(plan);

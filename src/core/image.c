@@ -133,15 +133,39 @@ delete_fields(struct image *i, const GArray *which, guint keep)
 	g_hash_table_destroy(counts);
 }
 
-unsigned
-image_delete(struct image *i, const char *pattern)
+/* Takes back an edit that no other one depends on. */
+static void
+edit_remove(struct image *i, guint e)
 {
-	size_t len = strlen(pattern);
-	bool prefix = len > 0 && pattern[len - 1] == '*';
+	g_array_remove_index(i->edits, e);
+	for (guint n = 0; i->states != NULL && n < i->message->fields->len; n++)
+		if (i->states[n] > (gint32)e)
+			i->states[n]--;
+}
+
+/* Takes back additions, from an edit on: the MTA need not hear of them. Returns how many. */
+static unsigned
+unadd(struct image *i, guint from, const char *pattern, size_t len, bool prefix)
+{
+	unsigned count = 0;
+
+	for (guint e = i->edits->len; e-- > from;) {
+		const struct edit *edit = &g_array_index(i->edits, struct edit, e);
+
+		if (edit->kind == EDIT_ADD && pattern_match(pattern, len, prefix, &edit->field)) {
+			edit_remove(i, e);
+			count++;
+		}
+	}
+	return count;
+}
+
+static unsigned
+delete_received(struct image *i, const char *pattern, size_t len, bool prefix)
+{
 	GArray *which = NULL;
 	unsigned count;
 
-	len -= prefix;
 	for (guint n = 0; n < i->message->fields->len; n++) {
 		if ((i->states != NULL && i->states[n] == DELETED) ||
 		    !pattern_match(pattern, len, prefix, own_field(i, n)))
@@ -157,6 +181,32 @@ image_delete(struct image *i, const char *pattern)
 	count = which->len;
 	g_array_free(which, TRUE);
 	return count;
+}
+
+unsigned
+image_delete(struct image *i, const char *pattern)
+{
+	size_t len = strlen(pattern);
+	bool prefix = len > 0 && pattern[len - 1] == '*';
+
+	len -= prefix;
+	return delete_received(i, pattern, len, prefix) + unadd(i, 0, pattern, len, prefix);
+}
+
+void
+image_change(struct image *i, guint nth, const char *value, size_t value_len)
+{
+	struct field f = field_make(i, "", value, value_len), old = *own_field(i, nth);
+	unsigned index = 1;
+
+	states_need(i);
+	for (guint n = 0; n < nth; n++)
+		if (i->states[n] != DELETED && same_name(own_field(i, n), &old))
+			index++;
+	i->states[nth] = (gint32)i->edits->len;
+	old.value = f.value;
+	old.value_len = f.value_len;
+	edit_append(i, EDIT_CHANGE, index, &old);
 }
 
 static bool
@@ -197,6 +247,23 @@ delete_others(struct image *i, const char *name)
 	return count;
 }
 
+/* Gives the value to the first of the name's additions, or adds it. Returns how many went. */
+static unsigned
+change_added(struct image *i, const struct field *field)
+{
+	for (guint e = 0; e < i->edits->len; e++) {
+		struct edit *edit = &g_array_index(i->edits, struct edit, e);
+
+		if (edit->kind != EDIT_ADD || !same_name(&edit->field, field))
+			continue;
+		edit->field.value = field->value;
+		edit->field.value_len = field->value_len;
+		return 1 + unadd(i, e + 1, field->name, field->name_len, false);
+	}
+	edit_append(i, EDIT_ADD, 0, field);
+	return 0;
+}
+
 unsigned
 image_set(struct image *i, const char *name, const char *value, size_t value_len)
 {
@@ -204,9 +271,8 @@ image_set(struct image *i, const char *name, const char *value, size_t value_len
 	struct field f = field_make(i, name, value, value_len);
 
 	if (change_first(i, &f))
-		return deleted + 1;
-	edit_append(i, EDIT_ADD, 0, &f);
-	return deleted;
+		return deleted + 1 + unadd(i, 0, name, strlen(name), false);
+	return change_added(i, &f);
 }
 
 void

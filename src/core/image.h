@@ -35,9 +35,12 @@ void image_free(struct image *i);
 /** Takes back every edit. */
 void image_revert(struct image *i);
 
+/** Gives another value to the nth field of the message (from 0), which must not be deleted. */
+void image_change(struct image *i, guint nth, const char *value, size_t value_len);
+
 /**
- * Deletes all fields that match: name, or all whose name begins with it if it ends in '*'.
- * Returns how many.
+ * Deletes all fields that match: name, or all whose name begins with it if it ends in '*'; also those
+ * that were added before.  Returns how many.
  */
 unsigned image_delete(struct image *i, const char *pattern);
 
@@ -47,7 +50,7 @@ unsigned image_delete(struct image *i, const char *pattern);
  */
 unsigned image_set(struct image *i, const char *name, const char *value, size_t value_len);
 
-/** Adds a field at the end. */
+/** Adds a field at the end; name must outlive the image. */
 void image_add(struct image *i, const char *name, const char *value, size_t value_len);
 
 /** Inserts a field above all others. After the first insertion only insertions may follow. */

@@ -137,12 +137,6 @@ message_field(const struct message *m, const char *name, unsigned nth)
 	return NULL;
 }
 
-const char *
-message_only_rcpt(const struct message *m)
-{
-	return m->rcpts->len == 1 ? g_ptr_array_index(m->rcpts, 0) : NULL;
-}
-
 char *
 address_of_path(const char *path)
 {

@@ -30,6 +30,7 @@ struct message {
 	char *login;	 /* {auth_authen}; NULL: not authenticated */
 	struct address client;
 	bool local;	 /* local submission: pickup, sendmail -bs */
+	bool dsn;	 /* it came with DSN options (RFC 3461) that only the MTA knows */
 
 	struct buf header; /* octets of all fields; fields point into it once sealed */
 	GArray *fields;	   /* of struct field */
@@ -63,9 +64,6 @@ bool field_is(const struct field *f, const char *name);
 
 /** The nth (from 0) field of a name; NULL if there are fewer. */
 const struct field *message_field(const struct message *m, const char *name, unsigned nth);
-
-/** The recipient of a message that has just one; NULL if it has none or several. */
-const char *message_only_rcpt(const struct message *m);
 
 /** A path without its angle brackets ("<a@b>" -> "a@b"), as it is if it has none; g_free it. */
 char *address_of_path(const char *path);

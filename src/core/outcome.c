@@ -26,6 +26,31 @@ outcome_address(GString *line, const char *key, const char *address)
 	g_string_append(line, *p != '\0' ? "...>" : ">");
 }
 
+/* The record that treats the message; of several, each once, the first some. */
+static void
+append_isp(GString *line, const struct plan *p)
+{
+	g_string_append_printf(line, " isp=%s", p->isp != NULL ? p->isp->name : "-");
+	if (p->mixed == NULL)
+		return;
+	g_string_append_printf(line, " mixed=%s", p->mixed);
+	for (guint i = 0; p->groups != NULL && i < p->groups->len; i++) {
+		const struct group *g = g_ptr_array_index(p->groups, i);
+
+		g_string_append_printf(line, "%s%s:%u/%u", i == 0 ? " split=" : ",", g->isp->name, g->taken,
+				       g->rcpts->len);
+	}
+}
+
+static void
+append_encoding(GString *line, const struct plan *p)
+{
+	g_string_append_printf(line, " encoded=%s",
+			       p->encoded != NULL && p->encoded->len > 0 ? p->encoded->str : "-");
+	if (p->not_encoded != NULL && p->not_encoded->len > 0)
+		g_string_append_printf(line, " reason=%s", p->not_encoded->str);
+}
+
 static void
 append_treatment(GString *line, const struct plan *p)
 {
@@ -44,8 +69,9 @@ outcome_line(const struct message *m, const struct plan *p, gint64 took)
 {
 	GString *line = g_string_sized_new(256);
 
-	g_string_append_printf(line, "%s: pool=%s isp=-", m->queue_id != NULL ? m->queue_id : "-",
+	g_string_append_printf(line, "%s: pool=%s", m->queue_id != NULL ? m->queue_id : "-",
 			       p->pool != NULL ? p->pool->name : "-");
+	append_isp(line, p);
 	outcome_address(line, "from", m->sender);
 	outcome_address(line, "return_path", p->new_sender);
 	g_string_append_printf(line, " nrcpt=%u", m->rcpts->len);
@@ -53,6 +79,7 @@ outcome_line(const struct message *m, const struct plan *p, gint64 took)
 		g_string_append_printf(line, " size=%" G_GUINT64_FORMAT, m->size);
 	else
 		g_string_append(line, " size=-");
+	append_encoding(line, p);
 	append_treatment(line, p);
 	if (took >= 0)
 		g_string_append_printf(line, " took_ms=%.1f", (double)took / 1000);

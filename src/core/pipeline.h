@@ -1,5 +1,5 @@
 /*
- * pipeline - the one way of a message: trust, pool, headers, Return-Path, signatures, verdict.
+ * pipeline - the one way of a message: trust, pool, ISP, encoding, headers, Return-Path, signatures.
  *
  * The daemon and poolctl process run the very same pipeline.  Stages read the job and write the plan;
  * each is a function in a file of its own and may end the treatment.
@@ -9,6 +9,7 @@
 
 #include "core/message.h"
 #include "core/plan.h"
+#include "core/resolver.h"
 #include "core/settings.h"
 #include "core/sign.h"
 
@@ -19,7 +20,11 @@ struct job {
 	const struct settings *settings;
 	const struct message *message;
 	const struct signer *signer;
-	time_t now; /* for tokens and signatures */
+	const struct resolver *resolver; /* NULL: no MX rules */
+	time_t now;			 /* for tokens and signatures */
+	gint64 deadline;		 /* of waiting for the DNS, g_get_monotonic_time() */
+	const GPtrArray *rcpts;		 /* for whom to treat it; NULL: all of the message's */
+	bool no_split;			 /* mixed_isps is "neutral" for this message */
 };
 
 /** A stage; false ends the treatment (the plan says how). */
@@ -27,6 +32,8 @@ typedef bool stage_fn(const struct job *job, struct plan *plan);
 
 stage_fn stage_trust;	    /* trust.c: may this client send for us? */
 stage_fn stage_pool;	    /* pool.c: whose mail is it? */
+stage_fn stage_isp;	    /* isp_stage.c: whose mailboxes are its recipients'? */
+stage_fn stage_encode;	    /* encode.c: transfer encodings, and what must not break on the way */
 stage_fn stage_headers;	    /* headers.c: delete, set, add */
 stage_fn stage_return_path; /* return_path.c: the new sender */
 stage_fn stage_sign;	    /* sign.c: DKIM signatures of the image */

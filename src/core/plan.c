@@ -9,7 +9,43 @@ plan_new(const struct message *m)
 	struct plan *p = g_new0(struct plan, 1);
 
 	p->image = image_new(m);
+	p->rcpts = m->rcpts;
 	return p;
+}
+
+static void
+group_free(void *group)
+{
+	g_ptr_array_free(((struct group *)group)->rcpts, TRUE);
+	g_free(group);
+}
+
+struct group *
+plan_group(struct plan *p, const struct isp *isp)
+{
+	struct group *g = g_new0(struct group, 1);
+
+	if (p->groups == NULL)
+		p->groups = g_ptr_array_new_with_free_func(group_free);
+	g->isp = isp;
+	g->rcpts = g_ptr_array_new();
+	g_ptr_array_add(p->groups, g);
+	return g;
+}
+
+void
+plan_take_split(struct plan *p, struct plan *earlier)
+{
+	p->groups = g_steal_pointer(&earlier->groups);
+	p->gone = g_steal_pointer(&earlier->gone);
+	p->mixed = earlier->mixed;
+}
+
+static void
+free_string(GString *s)
+{
+	if (s != NULL)
+		g_string_free(s, TRUE);
 }
 
 void
@@ -20,9 +56,16 @@ plan_free(struct plan *p)
 	g_free(p->detail);
 	g_free(p->reply);
 	g_free(p->new_sender);
+	g_free(p->injected_login);
 	image_free(p->image);
-	if (p->dkim != NULL)
-		g_string_free(p->dkim, TRUE);
+	buf_free(&p->body);
+	g_clear_pointer(&p->rcpt_isps, g_ptr_array_unref);
+	g_clear_pointer(&p->own_rcpts, g_ptr_array_unref);
+	g_clear_pointer(&p->groups, g_ptr_array_unref);
+	g_clear_pointer(&p->gone, g_ptr_array_unref);
+	free_string(p->encoded);
+	free_string(p->not_encoded);
+	free_string(p->dkim);
 	if (p->explanations != NULL)
 		g_ptr_array_free(p->explanations, TRUE);
 	g_free(p);
@@ -52,6 +95,13 @@ plan_refuse(struct plan *p, enum verdict verdict, const char *reason, const char
 	image_revert(p->image);
 	g_clear_pointer(&p->new_sender, g_free);
 	p->headers_added = p->headers_deleted = 0;
+	p->new_body = false;
+	buf_free(&p->body);
+	if (p->encoded != NULL)
+		g_string_truncate(p->encoded, 0);
+	if (p->not_encoded != NULL)
+		g_string_truncate(p->not_encoded, 0);
+	g_clear_pointer(&p->groups, g_ptr_array_unref);
 	if (p->dkim != NULL)
 		g_string_truncate(p->dkim, 0);
 }
@@ -72,6 +122,21 @@ plan_explain(struct plan *p, const char *format, ...)
 	va_start(ap, format);
 	g_ptr_array_add(p->explanations, g_strdup_vprintf(format, ap));
 	va_end(ap);
+}
+
+const char *
+plan_only_rcpt(const struct plan *p)
+{
+	return p->rcpts->len == 1 ? g_ptr_array_index(p->rcpts, 0) : NULL;
+}
+
+const char *
+plan_body(const struct plan *p, const struct message *m, size_t *len)
+{
+	const struct buf *b = p->new_body ? &p->body : &m->body;
+
+	*len = b->len;
+	return b->data;
 }
 
 const char *

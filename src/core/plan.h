@@ -14,6 +14,13 @@
 #include <glib.h>
 #include <stdbool.h>
 
+/** Recipients whose ISP wants another treatment than the message gets: mixed_isps = "split". */
+struct group {
+	const struct isp *isp; /* whose treatment they get; the first one's, if several are alike */
+	GPtrArray *rcpts;      /* of const char *, the message's */
+	guint taken;	       /* how many the injector has taken, for the log */
+};
+
 enum verdict {
 	VERDICT_ACCEPTED, /* treated: go on with the edits of the plan */
 	VERDICT_PASSED,	  /* not ours to treat: go on */
@@ -32,6 +39,23 @@ struct plan {
 
 	const struct pool *pool; /* NULL: none found */
 	char from_domain[254];	 /* domain of the author, normalised; "" if not found */
+
+	const struct isp *isp;	   /* the record that treats the message; NULL: not looked for */
+	GPtrArray *rcpt_isps;	   /* of const struct isp *: beside the message's recipients */
+	const char *mixed;	   /* how several ISPs were treated, for the log; NULL: there is one */
+	const GPtrArray *rcpts;	   /* of const char *: those for whom the message is treated */
+	GPtrArray *own_rcpts;	   /* rcpts where these are not all of the message's; else NULL */
+	GPtrArray *groups;	   /* of struct group *: the others, to be injected again; or NULL */
+	GPtrArray *gone;	   /* of const char *: of these, those that were taken; or NULL */
+	bool marked;		   /* we have injected the message before (split.h) */
+	const struct isp *injected_isp; /* the record that it names then; NULL: none valid */
+	char *injected_login;		/* and the login of the original's client */
+
+	bool new_body;
+	struct buf body;   /* with CRLF line ends; instead of the message's if new_body */
+	GString *encoded;  /* "html:base64,text:quoted-printable" for the log; NULL: nothing */
+	GString *not_encoded; /* why parts stay as they are, for the log; NULL: nothing to say */
+
 	char *new_sender;	 /* without <>; NULL: stays */
 	struct image *image;	 /* the header after all edits, and the edits themselves */
 	unsigned headers_added, headers_deleted;
@@ -55,6 +79,18 @@ void plan_refuse_memory(struct plan *p);
 
 /** Notes why something was decided; costs nothing when nobody asked. */
 void plan_explain(struct plan *p, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+/** Adds a group without recipients. */
+struct group *plan_group(struct plan *p, const struct isp *isp);
+
+/** Takes over what has been done with the groups of an earlier plan for the same message. */
+void plan_take_split(struct plan *p, struct plan *earlier);
+
+/** The only recipient for whom the message is treated; NULL if there are several. */
+const char *plan_only_rcpt(const struct plan *p);
+
+/** The body as it goes out: of the plan or of the message m; *len its octets. */
+const char *plan_body(const struct plan *p, const struct message *m, size_t *len);
 
 /** The word of a verdict as the log has it: "accepted", ... */
 const char *verdict_word(enum verdict verdict);

@@ -8,6 +8,7 @@
 #include "core/pool.h"
 #include "core/author.h"
 #include "core/pipeline.h"
+#include "core/split.h"
 #include "core/trust.h"
 
 #include <string.h>
@@ -91,8 +92,35 @@ by_control_and_author(const struct job *job, struct plan *plan, const struct fie
 	return no_pool(job, plan, author_reason(r), false);
 }
 
-bool
-stage_pool(const struct job *job, struct plan *plan)
+/* A message that we have injected again names its pool; what else it says of pools is done with. */
+static bool
+by_split_mark(const struct job *job, struct plan *plan)
+{
+	struct split_found found = {0};
+	enum split_mark mark = split_mark_read(job, &found);
+
+	if (mark == SPLIT_NONE)
+		return false;
+	plan->marked = true;
+	image_delete(plan->image, SPLIT_HEADER);
+	if (mark == SPLIT_INVALID) {
+		plan_explain(plan, "pool: " SPLIT_HEADER " is not valid, removed");
+		return false;
+	}
+	image_delete(plan->image, job->settings->control_header);
+	if (author_domain(job->message, plan->from_domain) != AUTHOR_FOUND) {
+		g_free(found.login);
+		return false; /* it had an author when it was marked; by_author() will say what is wrong */
+	}
+	plan->pool = found.pool;
+	plan->injected_isp = found.isp;
+	plan->injected_login = found.login;
+	plan_explain(plan, "pool: " SPLIT_HEADER " names %s", found.pool->name);
+	return true;
+}
+
+static bool
+by_control_or_author(const struct job *job, struct plan *plan)
 {
 	const struct message *m = job->message;
 	const struct field *control = message_field(m, job->settings->control_header, 0);
@@ -106,5 +134,21 @@ stage_pool(const struct job *job, struct plan *plan)
 	plan_explain(plan, "pool: the client is not in users or networks of pool %s: passes",
 		     plan->pool->name);
 	plan_end(plan, VERDICT_PASSED, "not-in-pool");
+	return false;
+}
+
+/*
+ * Whoever injected a copy with a mark had a pool for it.  Where its mark is not valid, of a daemon with
+ * another secret perhaps, it may find none; then it must not go out unsigned: the other daemon hears that
+ * it was not taken, and treats those recipients itself.
+ */
+bool
+stage_pool(const struct job *job, struct plan *plan)
+{
+	if (by_split_mark(job, plan) || by_control_or_author(job, plan))
+		return true;
+	if (plan->marked && plan->verdict == VERDICT_PASSED)
+		plan_refuse(plan, VERDICT_DEFERRED, "split-mark", "451", "4.7.1",
+			    "%s is not valid here: do the nodes share a Return-Path secret?", SPLIT_HEADER);
 	return false;
 }

@@ -180,7 +180,7 @@ stage_return_path(const struct job *job, struct plan *plan)
 								: "ours already");
 		return true;
 	}
-	if (!return_path_make(job->settings, p, message_only_rcpt(m), m->queue_id, job->now, local)) {
+	if (!return_path_make(job->settings, p, plan_only_rcpt(plan), m->queue_id, job->now, local)) {
 		plan_refuse(plan, VERDICT_DEFERRED, "return-path", "451", "4.3.0",
 			    "Return-Path cannot be made now, try again later");
 		plan->detail = g_strdup("no Return-Path secret is loaded");

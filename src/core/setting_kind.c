@@ -60,6 +60,19 @@ parse_domain(const char *text)
 	return accept_if(top != NULL && strspn(top + 1, "0123456789") < strlen(top + 1), domain);
 }
 
+static char *
+parse_domain_pattern(const char *text)
+{
+	bool suffix = g_str_has_prefix(text, "*.");
+	char *domain = parse_domain(suffix ? text + 2 : text), *pattern;
+
+	if (domain == NULL || !suffix)
+		return domain;
+	pattern = g_strconcat("*.", domain, NULL);
+	g_free(domain);
+	return pattern;
+}
+
 /* sub-domain *("." sub-domain), RFC 5321's: letters, digits, inner hyphens. */
 static char *
 parse_selector(const char *text)
@@ -205,8 +218,76 @@ parse_listen(const char *text)
 	return g_strconcat("unix:", path, NULL);
 }
 
+/* Takes off a port of 1 to 65535 after the last separator; false if what follows is none. */
+static bool
+take_port(char *text, char separator)
+{
+	char *port = strrchr(text, separator);
+
+	if (port == NULL || !g_ascii_isdigit(port[1]) ||
+	    !g_ascii_string_to_unsigned(port + 1, 10, 1, 65535, NULL, NULL))
+		return false;
+	*port = '\0';
+	return true;
+}
+
+static bool
+is_address(int family, const char *text)
+{
+	struct in6_addr octets; /* the larger one */
+
+	return inet_pton(family, text, &octets) == 1;
+}
+
+/* A host name or an IP address; IPv6 in brackets. */
+static bool
+url_host_valid(char *host)
+{
+	char domain[DOMAIN_SIZE];
+	size_t len = strlen(host);
+	const char *top = strrchr(host, '.');
+
+	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		return is_address(AF_INET6, host + 1);
+	}
+	top = top != NULL ? top + 1 : host;
+	return is_address(AF_INET, host) ||
+	       (made_of(host, DOMAIN_MAX, "-.") && domain_normalise(host, len, domain) &&
+		!g_ascii_isdigit(*top));
+}
+
+static char *
+parse_smtp_url(const char *text)
+{
+	static const char scheme[] = "smtp://";
+	char *host;
+	bool ok;
+
+	if (!g_str_has_prefix(text, scheme))
+		return NULL;
+	host = g_strdup(text + sizeof scheme - 1);
+	ok = take_port(host, ':') && url_host_valid(host);
+	g_free(host);
+	return accept_if(ok, text);
+}
+
+static char *
+parse_dns_server(const char *text)
+{
+	char *address = g_strdup(text);
+	bool ok = strchr(text, '@') == NULL || take_port(address, '@');
+
+	ok = ok && (is_address(AF_INET, address) || is_address(AF_INET6, address));
+	g_free(address);
+	return accept_if(ok, text);
+}
+
 const struct setting_kind setting_kind_domain = {"a domain name such as mail.example.com",
 						 parse_domain, true};
+const struct setting_kind setting_kind_domain_pattern = {
+	"a domain name such as example.com, or *.example.com for all names below it",
+	parse_domain_pattern, true};
 const struct setting_kind setting_kind_labels = {"a name below sender_domain such as \"mail\"",
 						 parse_labels, true};
 const struct setting_kind setting_kind_selector = {
@@ -226,6 +307,13 @@ const struct setting_kind setting_kind_listen = {
 const struct setting_kind setting_kind_pool_name = {
 	"a name of 1 to 64 letters, digits, '.', '_' and '-' that begins with a letter or digit",
 	parse_pool_name, false};
+const struct setting_kind setting_kind_isp_name = {
+	"a name of 1 to 64 letters, digits, '.', '_' and '-' that begins with a letter or digit",
+	parse_pool_name, true};
+const struct setting_kind setting_kind_smtp_url = {
+	"smtp://HOST:PORT such as smtp://127.0.0.1:10026", parse_smtp_url, false};
+const struct setting_kind setting_kind_dns_server = {
+	"an IP address, or one with a port such as 127.0.0.1@5353", parse_dns_server, false};
 const struct setting_kind setting_kind_account = {
 	"a name of the system's of 1 to 32 letters, digits, '.', '_' and '-'", parse_account,
 	false};

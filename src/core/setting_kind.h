@@ -14,6 +14,7 @@ struct setting_kind {
 };
 
 extern const struct setting_kind setting_kind_domain;         /* normalised, at least two labels */
+extern const struct setting_kind setting_kind_domain_pattern; /* the same, "*." may begin it */
 extern const struct setting_kind setting_kind_labels;         /* normalised, one label or more */
 extern const struct setting_kind setting_kind_selector;       /* RFC 6376 3.1, as written */
 extern const struct setting_kind setting_kind_header_name;    /* RFC 5322 2.2 */
@@ -23,6 +24,9 @@ extern const struct setting_kind setting_kind_local_part;     /* dot-atom of at 
 extern const struct setting_kind setting_kind_login;  /* a login name, '*' stands for anything */
 extern const struct setting_kind setting_kind_listen; /* "local:" becomes "unix:" */
 extern const struct setting_kind setting_kind_pool_name;
+extern const struct setting_kind setting_kind_isp_name;
+extern const struct setting_kind setting_kind_smtp_url;   /* smtp://HOST:PORT */
+extern const struct setting_kind setting_kind_dns_server; /* ADDRESS or ADDRESS@PORT */
 extern const struct setting_kind setting_kind_account; /* of a user or group of the system */
 extern const struct setting_kind setting_kind_ident;   /* of syslog */
 

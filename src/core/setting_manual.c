@@ -107,7 +107,7 @@ walk(GString *out, const struct setting_table *t, const char *prefix, bool man)
 		char *inner = g_strconcat(path, m->type == SETTING_LIST ? "[]." : ".", NULL);
 
 		(man ? append_man : append_line)(out, path, m);
-		if (m->members != NULL)
+		if (m->members != NULL && !(m->flags & SETTING_AS_ANOTHER))
 			walk(out, m->members, inner, man);
 		g_free(inner);
 		g_free(path);

@@ -19,9 +19,11 @@
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define IN_SETTINGS(member) .offset = offsetof(struct settings, member)
 #define IN_POOL(member) .offset = offsetof(struct pool, member)
+#define IN_ISP(member) .offset = offsetof(struct isp, member)
 #define IN_SIGNATURE(member) .offset = offsetof(struct signature, member)
 #define IN_HEADER_VALUE(member) .offset = offsetof(struct header_value, member)
 #define SINCE_0_1 .since = "0.1"
+#define SINCE_0_2 .since = "0.2"
 
 /* Defined below, behind their rows. */
 static const struct setting_table header_value_table;
@@ -48,6 +50,27 @@ static const struct setting_choice return_path_choices[] = {
 	{"keep", RETURN_PATH_KEEP},
 	{NULL, 0},
 };
+
+static const struct setting_choice mixed_isps_choices[] = {
+	{"neutral", MIXED_NEUTRAL},
+	{"defer", MIXED_DEFER},
+	{"split", MIXED_SPLIT},
+	{NULL, 0},
+};
+
+static const struct setting_choice encoding_choices[] = {
+	{"keep", ENCODING_KEEP},
+	{"quoted-printable", ENCODING_QUOTED_PRINTABLE},
+	{"base64", ENCODING_BASE64},
+	{"8bit", ENCODING_8BIT},
+	{NULL, 0},
+};
+
+static bool
+splits(const void *settings)
+{
+	return ((const struct settings *)settings)->mixed_isps == MIXED_SPLIT;
+}
 
 static bool
 moves_return_path(const void *pool)
@@ -253,6 +276,145 @@ _Static_assert(COUNT(pool_rows) <= POOL_KEYS_MAX, "struct pool has room for each
 const struct setting_table setting_table_pool = {pool_rows, COUNT(pool_rows), sizeof(struct pool),
 						 offsetof(struct pool, origin), pool_free};
 
+static const struct setting encoding_rows[] = {
+	{.name = "global",
+	 .type = SETTING_CHOICE,
+	 IN_ISP(encoding.global),
+	 SINCE_0_2,
+	 .choices = encoding_choices,
+	 .preset = "\"keep\"",
+	 .help = "For all text parts; \"8bit\" is 7bit for pure ASCII, and quoted-printable where the "
+		 "content cannot travel as lines. See ENCODING."},
+	{.name = "html",
+	 .type = SETTING_CHOICE,
+	 IN_ISP(encoding.html),
+	 SINCE_0_2,
+	 .choices = encoding_choices,
+	 .help = "For text/html; left out: as global."},
+	{.name = "text",
+	 .type = SETTING_CHOICE,
+	 IN_ISP(encoding.text),
+	 SINCE_0_2,
+	 .choices = encoding_choices,
+	 .help = "For text/plain; left out: as global."},
+};
+
+static const struct setting_table encoding_table = {encoding_rows, COUNT(encoding_rows), 0, 0, NULL};
+
+static const struct setting isp_rows[] = {
+	{.name = "name",
+	 .type = SETTING_TEXT,
+	 IN_ISP(name),
+	 SINCE_0_2,
+	 .kind = &setting_kind_isp_name,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Name of the record in the log and in ${isp}; a custom record replaces the shipped one "
+		 "of its name. The record \"default\" treats recipients that no other record has, and "
+		 "has no domains."},
+	{.name = "domains",
+	 .type = SETTING_TEXTS,
+	 IN_ISP(domains),
+	 SINCE_0_2,
+	 .kind = &setting_kind_domain_pattern,
+	 .flags = SETTING_MANY,
+	 .preset = "[ ]",
+	 .help = "Domains of recipients; \"*.example.com\" stands for all names below example.com. A "
+		 "custom record takes a domain away from a shipped one; two custom records cannot share "
+		 "one."},
+	{.name = "mx",
+	 .type = SETTING_TEXTS,
+	 IN_ISP(mx),
+	 SINCE_0_2,
+	 .kind = &setting_kind_domain_pattern,
+	 .flags = SETTING_MANY,
+	 .preset = "[ ]",
+	 .help = "MX hosts: a domain that stands in no record is this provider's if all its MX hosts "
+		 "match."},
+	{.name = "encoding",
+	 .type = SETTING_GROUP,
+	 SINCE_0_2,
+	 .members = &encoding_table,
+	 .help = "The transfer encoding that text parts get."},
+	{.name = "delete_headers",
+	 .type = SETTING_TEXTS,
+	 IN_ISP(headers.delete_headers),
+	 SINCE_0_2,
+	 .kind = &setting_kind_header_pattern,
+	 .preset = "[ ]",
+	 .help = "As the pool's, after all of the pool's: a header that the pool has added goes too."},
+	{.name = "set_headers",
+	 .type = SETTING_LIST,
+	 IN_ISP(headers.set_headers),
+	 SINCE_0_2,
+	 .members = &header_value_table,
+	 .preset = "( )",
+	 .help = "As the pool's, after all of the pool's."},
+	{.name = "add_headers",
+	 .type = SETTING_LIST,
+	 IN_ISP(headers.add_headers),
+	 SINCE_0_2,
+	 .members = &header_value_table,
+	 .preset = "( )",
+	 .help = "As the pool's, after all of the pool's."},
+	{.name = "connections",
+	 .type = SETTING_INT,
+	 IN_ISP(connections),
+	 SINCE_0_2,
+	 .min = 0,
+	 .max = 100000,
+	 .preset = "0",
+	 .help = "Connections at a time that the provider accepts; 0: not known. Only the MTA can keep "
+		 "it, it is shown by poolctl explain."},
+	{.name = "messages_per_connection",
+	 .type = SETTING_INT,
+	 IN_ISP(messages_per_connection),
+	 SINCE_0_2,
+	 .min = 0,
+	 .max = 1000000,
+	 .preset = "0",
+	 .help = "The same for messages in one connection."},
+	{.name = "recipients_per_message",
+	 .type = SETTING_INT,
+	 IN_ISP(recipients_per_message),
+	 SINCE_0_2,
+	 .min = 0,
+	 .max = 1000000,
+	 .preset = "0",
+	 .help = "The same for recipients of one message."},
+};
+
+static void
+isp_free(void *p)
+{
+	setting_release(&setting_table_isp, p);
+	g_free(p);
+}
+
+const struct setting_table setting_table_isp = {isp_rows, COUNT(isp_rows), sizeof(struct isp),
+						offsetof(struct isp, origin), isp_free};
+
+static const struct setting dns_rows[] = {
+	{.name = "timeout_ms",
+	 .type = SETTING_INT,
+	 IN_SETTINGS(dns.timeout_ms),
+	 SINCE_0_2,
+	 .min = 10,
+	 .max = 60000,
+	 .preset = "2000",
+	 .help = "Milliseconds that a message waits for the MX hosts of its recipients' domains, all "
+		 "together. What is not known then counts as no match; mail never fails for it."},
+	{.name = "cache_entries",
+	 .type = SETTING_INT,
+	 IN_SETTINGS(dns.cache_entries),
+	 SINCE_0_2,
+	 .min = 100,
+	 .max = 10000000,
+	 .preset = "100000",
+	 .help = "Domains whose MX hosts are kept in memory, as long as their records say."},
+};
+
+static const struct setting_table dns_table = {dns_rows, COUNT(dns_rows), 0, 0, NULL};
+
 static const struct setting syslog_rows[] = {
 	{.name = "facility",
 	 .type = SETTING_CHOICE,
@@ -405,6 +567,38 @@ static const struct setting rows[] = {
 	 .preset = "\"defer\"",
 	 .help = "What the client gets when something goes wrong inside: a temporary error, never "
 		 "unsigned mail."},
+	{.name = "mixed_isps",
+	 .type = SETTING_CHOICE,
+	 IN_SETTINGS(mixed_isps),
+	 SINCE_0_2,
+	 .choices = mixed_isps_choices,
+	 .preset = "\"neutral\"",
+	 .help = "What becomes of a message whose recipients have ISP records that differ in encoding "
+		 "or headers: \"neutral\", the record \"default\" treats it; \"defer\", recipients other "
+		 "than the first one's kind get 452, so that the client sends them again; \"split\", the "
+		 "message is injected again for the others. See RECIPIENTS OF SEVERAL ISPS."},
+	{.name = "reinject",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(reinject),
+	 SINCE_0_2,
+	 .kind = &setting_kind_smtp_url,
+	 .required_if = splits,
+	 .help = "Where \"split\" injects messages again: an SMTP server of this MTA that asks "
+		 "poolmilter too. Required if mixed_isps is \"split\"."},
+	{.name = "safe_encoding",
+	 .type = SETTING_BOOL,
+	 IN_SETTINGS(safe_encoding),
+	 SINCE_0_2,
+	 .preset = "true",
+	 .help = "Encode text parts that would not survive the way (8-bit, lines over 998 octets), and "
+		 "fold header lines over 998 octets, before signing: the MTA would do it afterwards and "
+		 "so break the signatures."},
+	{.name = "reencode_signed",
+	 .type = SETTING_BOOL,
+	 IN_SETTINGS(reencode_signed),
+	 SINCE_0_2,
+	 .preset = "false",
+	 .help = "Encode also messages that carry a DKIM signature of someone else, which breaks it."},
 	{.name = "signature_expire_days",
 	 .type = SETTING_INT,
 	 IN_SETTINGS(signature_expire_days),
@@ -439,6 +633,33 @@ static const struct setting rows[] = {
 	 SINCE_0_1,
 	 .members = &return_path_table,
 	 .help = "Return-Path addresses, for all pools."},
+	{.name = "dns",
+	 .type = SETTING_GROUP,
+	 SINCE_0_2,
+	 .members = &dns_table,
+	 .help = "Look-ups of MX hosts."},
+	{.name = "resolver",
+	 .type = SETTING_TEXT,
+	 IN_SETTINGS(resolver),
+	 SINCE_0_2,
+	 .kind = &setting_kind_dns_server,
+	 .help = "The DNS server to ask; left out: those of /etc/resolv.conf."},
+	{.name = "isps",
+	 .type = SETTING_LIST,
+	 IN_SETTINGS(isps),
+	 SINCE_0_2,
+	 .members = &setting_table_isp,
+	 .preset = "( )",
+	 .help = "Custom ISP records, see ISP RECORDS."},
+	{.name = "shipped_isps",
+	 .type = SETTING_LIST,
+	 IN_SETTINGS(shipped_isps),
+	 SINCE_0_2,
+	 .members = &setting_table_isp,
+	 .flags = SETTING_AS_ANOTHER,
+	 .preset = "( )",
+	 .help = "The ISP records that come with poolmilter, in a file to @include. Keys as those of "
+		 "isps."},
 	{.name = "pools",
 	 .type = SETTING_LIST,
 	 IN_SETTINGS(pools),

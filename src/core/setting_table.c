@@ -263,7 +263,7 @@ add_text(const struct setting *m, void *base, const char *text, char **why)
 
 	if (normal == NULL)
 		return refuse(m, text, why);
-	for (guint i = 0; i < (*array)->len; i++) {
+	for (guint i = 0; !(m->flags & SETTING_MANY) && i < (*array)->len; i++) {
 		const char *other = (*array)->pdata[i];
 
 		if (m->kind->caseless ? g_ascii_strcasecmp(other, normal) == 0

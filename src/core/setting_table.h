@@ -2,7 +2,7 @@
  * setting_table - the one table of all keys of the configuration.
  *
  * It drives defaults, loading (io/conf_file.c), validation, the freeing of settings, the test of
- * conf/poolmilter.conf.sample and the list of keys in poolmilter.conf(5).  A new key is a row here
+ * conf/poolmilter.conf.sample.in and the list of keys in poolmilter.conf(5).  A new key is a row here
  * and a member in settings.h, nothing else.
  */
 #ifndef POOLMILTER_CORE_SETTING_TABLE_H
@@ -30,6 +30,8 @@ enum setting_type {
 
 #define SETTING_REQUIRED 1
 #define SETTING_ONE_OR_MORE 2 /* of SETTING_TEXTS: a string may stand for an array of one */
+#define SETTING_MANY 4        /* of SETTING_TEXTS: settings_finish() finds what stands there twice */
+#define SETTING_AS_ANOTHER 8  /* of SETTING_LIST: the manual lists the members at another key */
 
 struct setting_choice {
 	const char *name; /* NULL ends the list */
@@ -62,6 +64,7 @@ struct setting_table {
 
 extern const struct setting_table setting_table;      /* of struct settings */
 extern const struct setting_table setting_table_pool; /* of struct pool */
+extern const struct setting_table setting_table_isp;  /* of struct isp */
 
 /** The setting of that name, NULL if there is none. */
 const struct setting *setting_find(const struct setting_table *t, const char *name);

@@ -21,6 +21,21 @@
 
 struct key; /* a private key, io/keystore.h; core only passes it on */
 
+enum mixed_isps {
+	MIXED_NEUTRAL, /* the record "default" treats the message */
+	MIXED_DEFER,   /* the first recipient sets the ISP, others come in a transaction of their own */
+	MIXED_SPLIT,   /* the message is injected again, once for each other treatment */
+};
+
+/** What a text part's transfer encoding is to be; RFC 2045 6. */
+enum encoding {
+	ENCODING_UNSET, /* no rule: the more general one decides, at last ENCODING_KEEP */
+	ENCODING_KEEP,
+	ENCODING_8BIT, /* 7bit for pure ASCII */
+	ENCODING_QUOTED_PRINTABLE,
+	ENCODING_BASE64,
+};
+
 enum return_path_mode {
 	RETURN_PATH_SIGNED,
 	RETURN_PATH_VERP,
@@ -35,8 +50,7 @@ struct header_value {
 	struct origin origin;
 };
 
-/** What a pool (later: an ISP record) does to the header.  Deletes run before sets, sets before
- * adds. */
+/** What a pool or an ISP record does to the header.  Deletes run before sets, sets before adds. */
 struct header_rules {
 	GPtrArray *delete_headers; /* of char *: names, a trailing '*' matches the rest */
 	GPtrArray *set_headers;    /* of struct header_value * */
@@ -74,6 +88,35 @@ struct pool {
 	uint16_t lines[POOL_KEYS_MAX]; /* of each key, counted from origin.line, for messages */
 };
 
+/** How a mailbox provider wants its mail. */
+struct isp {
+	char *name;
+	GPtrArray *domains; /* of char *: domains of recipients, "*.example.com" for all below one */
+	GPtrArray *mx;      /* of char *: MX hosts, the same way; all of a domain's must match */
+	struct {
+		int global, html, text; /* enum encoding */
+	} encoding;
+	struct header_rules headers;
+	/* What only the MTA can keep; 0: not known. */
+	int64_t connections;             /* at a time */
+	int64_t messages_per_connection;
+	int64_t recipients_per_message;
+	bool shipped;
+	bool replaced;          /* a shipped record, and a custom one has its name: not in force */
+	unsigned treatment;     /* the same for all records that treat messages alike */
+	unsigned domains_taken; /* how many of its domains and MX rules a custom record has taken */
+	uint32_t index;         /* in the list that it stands in, for messages */
+	struct origin origin;
+};
+
+/** Look-ups of ISP records: of the custom or of the shipped ones. All keys belong to the records. */
+struct isp_index {
+	GHashTable *domains;     /* "gmail.com" -> struct isp * */
+	GHashTable *suffixes;    /* of "*.example.com": "example.com" -> struct isp * */
+	GHashTable *mx_hosts;    /* as domains */
+	GHashTable *mx_suffixes; /* as suffixes */
+};
+
 /** A secret that signs or verifies Return-Path tokens. */
 struct secret {
 	size_t len;
@@ -96,6 +139,11 @@ struct settings {
 	char *control_header;
 	int64_t max_message_size;      /* octets */
 	int on_error;                  /* 0: defer */
+	int mixed_isps;                /* enum mixed_isps */
+	char *reinject;                /* "smtp://HOST:PORT"; NULL only without MIXED_SPLIT */
+	bool safe_encoding;
+	bool reencode_signed;
+	char *resolver; /* "ADDRESS@PORT" or "ADDRESS"; NULL: those of the system */
 	int64_t signature_expire_days; /* x=; 0: none */
 	GPtrArray *signed_headers;     /* of char *: signed besides the built-in list */
 	GPtrArray *oversigned_headers; /* of char *: signed once more than they stand, if present */
@@ -113,6 +161,17 @@ struct settings {
 		int64_t expire_days;
 		bool check_bounces;
 	} return_path;
+
+	struct {
+		int64_t timeout_ms;
+		int64_t cache_entries; /* domains */
+	} dns;
+
+	GPtrArray *isps;               /* of struct isp *: custom records */
+	GPtrArray *shipped_isps;       /* of struct isp * */
+	struct isp_index isp_index[2]; /* custom, shipped */
+	bool isp_mx;                   /* some record in force has MX rules */
+	struct isp *default_isp;       /* the record "default"; made if there is none, never NULL */
 
 	GPtrArray *pools;           /* of struct pool * */
 	GHashTable *pool_by_name;   /* name -> struct pool * */
@@ -137,7 +196,7 @@ struct origin settings_origin(const struct settings *s, const char *path);
 /** Where a key of a pool stands; the pool as a whole if it does not. */
 struct origin settings_pool_origin(const struct pool *p, const char *key);
 
-/** True if a Return-Path secret is needed: some pool has "signed" or "verp". */
+/** True if a Return-Path secret is needed: some pool has "signed" or "verp", or messages are split. */
 bool settings_need_secret(const struct settings *s);
 
 /** Takes a reference. Thread-safe. */

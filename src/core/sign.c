@@ -29,6 +29,7 @@ static const char *const signed_names[] = {
 struct selection {
 	const struct job *job;
 	const struct pool *pool;
+	const struct isp *isp;
 	GArray *copies;    /* of struct field: image_insert() moves the image's own */
 	GPtrArray *fields; /* of const struct field * in copies, to be covered */
 };
@@ -83,6 +84,12 @@ builtin_contains(const struct field *f)
 	return g_hash_table_contains(builtin_names(), name);
 }
 
+static bool
+added_by(const struct header_rules *rules, const struct field *f)
+{
+	return rules_contain(rules->add_headers, f) || rules_contain(rules->set_headers, f);
+}
+
 static void
 select_field(const struct field *f, void *context)
 {
@@ -91,10 +98,80 @@ select_field(const struct field *f, void *context)
 	if (field_is(f, "DKIM-Signature"))
 		return;
 	if (builtin_contains(f) || names_contain(s->job->settings->signed_headers, f) ||
-	    names_contain(s->pool->signed_headers, f) ||
-	    rules_contain(s->pool->headers.add_headers, f) ||
-	    rules_contain(s->pool->headers.set_headers, f))
+	    names_contain(s->pool->signed_headers, f) || added_by(&s->pool->headers, f) ||
+	    added_by(&s->isp->headers, f))
 		g_array_append_val(s->copies, *f);
+}
+
+struct name_list {
+	GPtrArray *names;
+	GHashTable *seen; /* the same strings */
+};
+
+static void
+list_name(struct name_list *list, const char *name)
+{
+	char *lower = g_ascii_strdown(name, -1);
+
+	if (strcmp(lower, "dkim-signature") == 0 || g_hash_table_contains(list->seen, lower)) {
+		g_free(lower);
+		return;
+	}
+	g_hash_table_add(list->seen, lower);
+	g_ptr_array_add(list->names, lower);
+}
+
+static void
+list_names(struct name_list *list, const GPtrArray *names)
+{
+	for (guint i = 0; i < names->len; i++)
+		list_name(list, g_ptr_array_index(names, i));
+}
+
+static void
+list_rules(struct name_list *list, const struct header_rules *rules)
+{
+	const GPtrArray *const both[] = {rules->set_headers, rules->add_headers};
+
+	for (guint i = 0; i < G_N_ELEMENTS(both); i++)
+		for (guint k = 0; k < both[i]->len; k++)
+			list_name(list, ((const struct header_value *)g_ptr_array_index(both[i], k))->name);
+}
+
+/* The same sources as select_field(), which asks them one by one. */
+GPtrArray *
+sign_names(const struct settings *s, const struct pool *pool, const struct isp *isp)
+{
+	struct name_list list = {g_ptr_array_new_with_free_func(g_free),
+				 g_hash_table_new(g_str_hash, g_str_equal)};
+
+	for (size_t i = 0; signed_names[i] != NULL; i++)
+		list_name(&list, signed_names[i]);
+	list_names(&list, s->signed_headers);
+	list_names(&list, pool->signed_headers);
+	list_rules(&list, &pool->headers);
+	list_rules(&list, &isp->headers);
+	g_hash_table_destroy(list.seen);
+	return list.names;
+}
+
+GPtrArray *
+sign_oversigned_names(const struct settings *s, const struct pool *pool, const struct isp *isp)
+{
+	GPtrArray *names = sign_names(s, pool, isp), *over = g_ptr_array_new_with_free_func(g_free);
+
+	g_ptr_array_add(over, g_strdup("from"));
+	for (guint i = 0; i < s->oversigned_headers->len; i++) {
+		char *name = g_ascii_strdown(g_ptr_array_index(s->oversigned_headers, i), -1);
+
+		if (strcmp(name, "from") != 0 &&
+		    g_ptr_array_find_with_equal_func(names, name, g_str_equal, NULL))
+			g_ptr_array_add(over, name);
+		else
+			g_free(name);
+	}
+	g_ptr_array_unref(names);
+	return over;
 }
 
 /*
@@ -214,10 +291,12 @@ explain_fields(struct plan *plan, const GPtrArray *fields, const GPtrArray *over
 bool
 stage_sign(const struct job *job, struct plan *plan)
 {
-	struct selection s = {job, plan->pool, g_array_new(FALSE, FALSE, sizeof(struct field)),
+	struct selection s = {job, plan->pool, plan->isp, g_array_new(FALSE, FALSE, sizeof(struct field)),
 			      g_ptr_array_new()};
 	const GPtrArray *signatures = plan->pool->signatures;
 	struct buf value = BUF_INIT;
+	size_t body_len;
+	const char *body = plan_body(plan, job->message, &body_len);
 	GPtrArray *over;
 	bool ok = true;
 
@@ -235,8 +314,8 @@ stage_sign(const struct job *job, struct plan *plan)
 			.signature = g_ptr_array_index(signatures, i),
 			.fields = s.fields,
 			.oversigned = (const char *const *)over->pdata,
-			.body = job->message->body.data,
-			.body_len = job->message->body.len,
+			.body = body,
+			.body_len = body_len,
 			.now = job->now,
 			.expire = job->settings->signature_expire_days * 86400,
 		};

@@ -32,4 +32,13 @@ struct signer {
 	void *context;
 };
 
+/**
+ * The names of fields that the signatures of a pool cover where they are present, in a message that the
+ * ISP record treats: of char *, in lower case, each once.  g_ptr_array_unref() it.
+ */
+GPtrArray *sign_names(const struct settings *s, const struct pool *pool, const struct isp *isp);
+
+/** Those of them that, where present, are covered once more than they stand.  The same. */
+GPtrArray *sign_oversigned_names(const struct settings *s, const struct pool *pool, const struct isp *isp);
+
 #endif

@@ -19,11 +19,12 @@ struct segment {
 };
 
 struct template {
+	char *text;
 	GArray *segments; /* of struct segment */
 };
 
 static const char *const variables[] = {
-	"pool",	    "sender",	  "sender_domain", "rcpt", "rcpt_domain",
+	"pool",	    "isp",	  "sender",	   "sender_domain", "rcpt", "rcpt_domain",
 	"queue_id", "message_id", "login",	   NULL,
 };
 
@@ -63,7 +64,7 @@ variable_check(const char *name)
 						  : "${header:NAME}: NAME is not a header name";
 	return g_strv_contains(variables, name)
 		       ? NULL
-		       : "unknown variable; expected ${pool}, ${sender}, ${sender_domain}, ${rcpt}, "
+		       : "unknown variable; expected ${pool}, ${isp}, ${sender}, ${sender_domain}, ${rcpt}, "
 			 "${rcpt_domain}, ${queue_id}, ${message_id}, ${login} or ${header:NAME}";
 }
 
@@ -118,6 +119,7 @@ template_parse(const char *text, const char **why)
 	if (!literal_valid(text, why))
 		return NULL;
 	t = g_new(struct template, 1);
+	t->text = g_strdup(text);
 	t->segments = g_array_new(FALSE, FALSE, sizeof(struct segment));
 	g_array_set_clear_func(t->segments, segment_clear);
 	while (text != NULL && *text != '\0') {
@@ -141,7 +143,14 @@ template_free(struct template *t)
 	if (t == NULL)
 		return;
 	g_array_free(t->segments, TRUE);
+	g_free(t->text);
 	g_free(t);
+}
+
+const char *
+template_text(const struct template *t)
+{
+	return t->text;
 }
 
 bool

@@ -40,6 +40,9 @@ void template_free(struct template *t);
 bool template_expand(const struct template *t, const char *name, const struct template_source *source,
 		     struct buf *out);
 
+/** The text that it was parsed from; belongs to the template. */
+const char *template_text(const struct template *t);
+
 /** True if the template refers to the variable. */
 bool template_uses(const struct template *t, const char *variable);
 

@@ -7,6 +7,7 @@
 #include "ctl/eml.h"
 #include "ctl/process_report.h"
 #include "io/conf_file.h"
+#include "io/mx_resolver.h"
 #include "io/signer.h"
 
 #include <errno.h>
@@ -130,13 +131,25 @@ exit_status(enum verdict v)
 	}
 }
 
+struct tools {
+	struct signer *signer;
+	struct mx_resolver *mx; /* NULL: no record has MX rules */
+};
+
 /* Runs the pipeline and writes what came of it. */
 static int
-treat(const struct options *o, const struct settings *s, const struct signer *signer, struct eml *e)
+treat(const struct options *o, const struct settings *s, const struct tools *tools, struct eml *e)
 {
 	struct message *m = make_message(o, s, e);
 	struct plan *plan = plan_new(m);
-	const struct job job = {s, m, signer, o->time != 0 ? o->time : time(NULL)};
+	const struct job job = {
+		.settings = s,
+		.message = m,
+		.signer = tools->signer,
+		.resolver = tools->mx != NULL ? mx_resolver_facade(tools->mx) : NULL,
+		.now = o->time != 0 ? o->time : time(NULL),
+		.deadline = g_get_monotonic_time() + s->dns.timeout_ms * 1000,
+	};
 	int status;
 
 	if (o->explain)
@@ -144,7 +157,7 @@ treat(const struct options *o, const struct settings *s, const struct signer *si
 	pipeline_run(&job, plan);
 	status = exit_status(plan->verdict);
 	if (status == EX_OK)
-		eml_write(e, plan->image, stdout);
+		eml_write(e, plan, stdout);
 	if (o->json)
 		process_report_json(m, plan, stderr);
 	else
@@ -158,30 +171,40 @@ treat(const struct options *o, const struct settings *s, const struct signer *si
 	return status;
 }
 
+static bool
+tools_make(struct tools *tools, const struct options *o, const struct settings *s, char **why)
+{
+	tools->signer = signer_new(o->time, why);
+	if (tools->signer == NULL || !s->isp_mx)
+		return tools->signer != NULL;
+	tools->mx = mx_resolver_new(s->resolver, (guint)s->dns.cache_entries, why);
+	return tools->mx != NULL;
+}
+
 static int
 run(const struct options *o)
 {
 	struct settings *s = command_load(o->config, CONF_FILE_THROWAWAY);
-	struct signer *signer;
+	struct tools tools = {NULL, NULL};
 	char *why = NULL;
 	struct eml e;
 	int status;
 
 	if (s == NULL)
 		return EX_CONFIG;
-	signer = signer_new(o->time, &why);
-	if (signer == NULL) {
+	if (!tools_make(&tools, o, s, &why)) {
 		fprintf(stderr, "poolctl process: %s\n", why);
 		status = EX_SOFTWARE;
 	} else if (!eml_read(&e, stdin)) {
 		fprintf(stderr, "poolctl process: standard input: %s\n", g_strerror(errno));
 		status = EX_IOERR;
 	} else {
-		status = treat(o, s, signer, &e);
+		status = treat(o, s, &tools, &e);
 		eml_free(&e);
 	}
 	g_free(why);
-	signer_free(signer);
+	mx_resolver_free(tools.mx);
+	signer_free(tools.signer);
 	settings_unref(s);
 	return status;
 }

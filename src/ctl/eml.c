@@ -132,15 +132,34 @@ write_field(const struct field *f, void *context)
 	fputs(w->end, w->out);
 }
 
+/* A body of ours has CRLF line ends only. */
+static void
+write_body(const struct buf *body, const struct writer *w)
+{
+	const char *p = body->data, *end = p + body->len, *cr;
+
+	while ((cr = memchr(p, '\r', (size_t)(end - p))) != NULL && cr + 1 < end) {
+		fwrite(p, 1, (size_t)(cr - p), w->out);
+		if (cr[1] == '\n')
+			fputs(w->end, w->out);
+		else
+			fwrite(cr, 1, 2, w->out);
+		p = cr + 2;
+	}
+	fwrite(p, 1, (size_t)(end - p), w->out);
+}
+
 void
-eml_write(const struct eml *e, const struct image *image, FILE *out)
+eml_write(const struct eml *e, const struct plan *plan, FILE *out)
 {
 	struct writer w = {out, e->crlf ? "\r\n" : "\n"};
 
-	image_each(image, write_field, &w);
+	image_each(plan->image, write_field, &w);
 	/* Header and body must stay apart where the header ended without an empty line. */
 	if (e->separator || e->body < e->octets.len)
 		fputs(w.end, out);
-	if (e->body < e->octets.len)
+	if (plan->new_body && plan->body.len > 0)
+		write_body(&plan->body, &w);
+	else if (e->body < e->octets.len)
 		fwrite(e->octets.data + e->body, 1, e->octets.len - e->body, out);
 }

@@ -26,8 +26,11 @@ bool eml_read(struct eml *e, FILE *in);
  */
 void eml_parse(struct eml *e, struct message *m);
 
-/** Writes the image: header fields with the line ends that the file had, the body as it came. */
-void eml_write(const struct eml *e, const struct image *image, FILE *out);
+/**
+ * Writes the message as the plan makes it, with the line ends that the file had; a body that stays, as it
+ * came.
+ */
+void eml_write(const struct eml *e, const struct plan *plan, FILE *out);
 
 void eml_free(struct eml *e);
 

@@ -46,6 +46,31 @@ static const struct command commands[] = {
 	 "      --json          envelope and decisions as JSON\n"
 	 "\n"
 	 "Exit status: 0 accepted or passed, 75 deferred, 77 rejected, 78 configuration, 64 usage.\n"},
+	{"explain", command_explain, "tell what becomes of mail, without a message",
+	 "Usage: poolctl explain [-c FILE] -f SENDER -r RCPT... [options]\n"
+	 "\n"
+	 "Tells what the daemon would do to mail whose From: is SENDER: the pool and why, the ISP record of\n"
+	 "each recipient and why, encodings, header edits, Return-Path, signatures and what they cover.\n"
+	 "\n" CONFIG_HELP
+	 "  -f, --from SENDER   address in From: and envelope sender\n"
+	 "  -r, --rcpt RCPT     envelope recipient; once for each\n"
+	 "  -u, --user LOGIN    as this authenticated client\n"
+	 "      --client IP     as a client with this address (default: local submission)\n"
+	 "      --json          as JSON\n"
+	 "\n"
+	 "Exit status: 0 accepted or passed, 75 deferred, 77 rejected, 78 configuration, 64 usage.\n"},
+	{"isps", command_isps, "list the ISP records, or tell which one a domain has",
+	 "Usage: poolctl isps [-c FILE] [--json] [NAME]\n"
+	 "       poolctl isps [-c FILE] [--json] --domain DOMAIN... | --rcpt RCPT...\n"
+	 "\n"
+	 "Lists the ISP records in force and where each comes from; with NAME all of one record; with\n"
+	 "domains or recipients, which record each has and why.\n"
+	 "\n" CONFIG_HELP
+	 "  -d, --domain DOMAIN a recipient's domain; once for each\n"
+	 "  -r, --rcpt RCPT     the same, taken from an address\n"
+	 "      --json          as JSON\n"
+	 "\n"
+	 "Exit status: 0 done, 69 no such record, 78 configuration, 64 usage.\n"},
 	{"genkey", command_genkey, "make a DKIM key and its DNS record",
 	 "Usage: poolctl genkey --domain DOMAIN --selector SELECTOR --out FILE [options]\n"
 	 "\n"

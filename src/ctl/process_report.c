@@ -3,8 +3,7 @@
  */
 #include "ctl/process_report.h"
 #include "core/outcome.h"
-
-#include <jansson.h>
+#include "ctl/report.h"
 
 static const char *
 final_sender(const struct message *m, const struct plan *p)
@@ -18,6 +17,19 @@ refused(const struct plan *p)
 	return p->reply != NULL;
 }
 
+/* What the daemon would inject again. */
+static void
+print_groups(const struct plan *p, FILE *out)
+{
+	for (guint i = 0; p->groups != NULL && i < p->groups->len; i++) {
+		const struct group *g = g_ptr_array_index(p->groups, i);
+
+		fprintf(out, "injected again for %s:\n", g->isp->name);
+		for (guint k = 0; k < g->rcpts->len; k++)
+			fprintf(out, "  RCPT TO:<%s>\n", (char *)g_ptr_array_index(g->rcpts, k));
+	}
+}
+
 void
 process_report_text(const struct message *m, const struct plan *p, FILE *out)
 {
@@ -29,38 +41,14 @@ process_report_text(const struct message *m, const struct plan *p, FILE *out)
 		fprintf(out, "%s %s %s\n", p->reply_code, p->reply_status, p->reply);
 	} else {
 		fprintf(out, "MAIL FROM:<%s>\n", final_sender(m, p));
-		for (guint i = 0; i < m->rcpts->len; i++)
-			fprintf(out, "RCPT TO:<%s>\n", (char *)g_ptr_array_index(m->rcpts, i));
+		for (guint i = 0; i < p->rcpts->len; i++)
+			fprintf(out, "RCPT TO:<%s>\n", (char *)g_ptr_array_index(p->rcpts, i));
+		print_groups(p, out);
 	}
 	if (p->detail != NULL)
 		fprintf(out, "error: %s\n", p->detail);
 	fprintf(out, "%s\n", line->str);
 	g_string_free(line, TRUE);
-}
-
-/* A JSON string of any octets; null for NULL. */
-static json_t *
-text(const char *s)
-{
-	char *valid;
-	json_t *j;
-
-	if (s == NULL)
-		return json_null();
-	valid = g_utf8_make_valid(s, -1);
-	j = json_string(valid);
-	g_free(valid);
-	return j;
-}
-
-static json_t *
-texts(const GPtrArray *list)
-{
-	json_t *j = json_array();
-
-	for (guint i = 0; list != NULL && i < list->len; i++)
-		json_array_append_new(j, text(g_ptr_array_index(list, i)));
-	return j;
 }
 
 static json_t *
@@ -76,11 +64,11 @@ edits(const struct image *image)
 		json_t *one = json_object();
 
 		json_object_set_new(one, "edit", json_string(kinds[e->kind]));
-		json_object_set_new(one, "name", text(name));
+		json_object_set_new(one, "name", report_text(name));
 		if (e->kind == EDIT_CHANGE || e->kind == EDIT_DELETE)
 			json_object_set_new(one, "index", json_integer(e->index));
 		if (e->kind != EDIT_DELETE)
-			json_object_set_new(one, "value", text(e->field.value));
+			json_object_set_new(one, "value", report_text(e->field.value));
 		json_array_append_new(j, one);
 		g_free(name);
 	}
@@ -106,10 +94,24 @@ signatures(const struct plan *p)
 }
 
 static json_t *
+groups(const struct plan *p)
+{
+	json_t *j = json_array();
+
+	for (guint i = 0; p->groups != NULL && i < p->groups->len; i++) {
+		const struct group *g = g_ptr_array_index(p->groups, i);
+
+		json_array_append_new(
+			j, json_pack("{ssso}", "isp", g->isp->name, "recipients", report_texts(g->rcpts)));
+	}
+	return j;
+}
+
+static json_t *
 reply(const struct plan *p)
 {
 	return refused(p) ? json_pack("{ssssso}", "code", p->reply_code, "status", p->reply_status, "text",
-				      text(p->reply))
+				      report_text(p->reply))
 			  : json_null();
 }
 
@@ -119,23 +121,27 @@ process_report_json(const struct message *m, const struct plan *p, FILE *out)
 	json_t *j = json_object();
 
 	json_object_set_new(j, "result", json_string(verdict_word(p->verdict)));
-	json_object_set_new(j, "reason", text(p->reason));
-	json_object_set_new(j, "detail", text(p->detail));
+	json_object_set_new(j, "reason", report_text(p->reason));
+	json_object_set_new(j, "detail", report_text(p->detail));
 	json_object_set_new(j, "reply", reply(p));
-	json_object_set_new(j, "queue_id", text(m->queue_id));
-	json_object_set_new(j, "pool", text(p->pool != NULL ? p->pool->name : NULL));
-	json_object_set_new(j, "from_domain", text(*p->from_domain != '\0' ? p->from_domain : NULL));
-	json_object_set_new(j, "original_sender", text(m->sender));
-	json_object_set_new(j, "sender", refused(p) ? json_null() : text(final_sender(m, p)));
-	json_object_set_new(j, "recipients", texts(m->rcpts));
+	json_object_set_new(j, "queue_id", report_text(m->queue_id));
+	json_object_set_new(j, "pool", report_text(p->pool != NULL ? p->pool->name : NULL));
+	json_object_set_new(j, "isp", report_text(p->isp != NULL ? p->isp->name : NULL));
+	json_object_set_new(j, "mixed_isps", report_text(p->mixed));
+	json_object_set_new(j, "from_domain", report_text(*p->from_domain != '\0' ? p->from_domain : NULL));
+	json_object_set_new(j, "original_sender", report_text(m->sender));
+	json_object_set_new(j, "sender", refused(p) ? json_null() : report_text(final_sender(m, p)));
+	json_object_set_new(j, "recipients", report_texts(p->rcpts));
+	json_object_set_new(j, "injected_again", groups(p));
 	json_object_set_new(j, "size", json_integer((json_int_t)m->size));
+	json_object_set_new(j, "encoded", report_text(p->encoded != NULL ? p->encoded->str : NULL));
+	json_object_set_new(j, "not_encoded", report_text(p->not_encoded != NULL ? p->not_encoded->str : NULL));
+	json_object_set_new(j, "new_body", json_boolean(p->new_body));
 	json_object_set_new(j, "headers_added", json_integer(p->headers_added));
 	json_object_set_new(j, "headers_deleted", json_integer(p->headers_deleted));
 	json_object_set_new(j, "signatures", signatures(p));
 	json_object_set_new(j, "edits", edits(p->image));
 	if (p->explanations != NULL)
-		json_object_set_new(j, "explanations", texts(p->explanations));
-	json_dumpf(j, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
-	fputc('\n', out);
-	json_decref(j);
+		json_object_set_new(j, "explanations", report_texts(p->explanations));
+	report_write(j, out);
 }

@@ -1,11 +1,13 @@
 /*
  * apply - gives a plan to the MTA; see apply.h.
  *
- * Order: header edits as the plan has them, then the sender.  (A new body will be one run of its own:
- * Postfix answers 451 for ever to a body replacement with other edits in between.)
+ * Order: header edits as the plan has them, the sender, recipients that are gone, the body.  The body is
+ * one run of its own: Postfix answers 451 for ever to a body replacement with other edits in between.
  */
 #include "daemon/apply.h"
 #include "base/log.h"
+
+#define BODY_PIECE ((size_t)64 * 1024 * 1024) /* octets */
 
 sfsistat
 apply_reply(SMFICTX *ctx, const char *code, const char *status, const char *text)
@@ -54,6 +56,37 @@ apply_sender(SMFICTX *ctx, const char *sender)
 	return ok;
 }
 
+static bool
+apply_gone(SMFICTX *ctx, const GPtrArray *gone)
+{
+	bool ok = true;
+
+	for (guint i = 0; ok && gone != NULL && i < gone->len; i++) {
+		char *path = g_strdup_printf("<%s>", (const char *)g_ptr_array_index(gone, i));
+
+		ok = smfi_delrcpt(ctx, path) == MI_SUCCESS;
+		g_free(path);
+	}
+	return ok;
+}
+
+/* Pieces, since libmilter counts octets in an int; it cuts them into packets itself. */
+static bool
+apply_body(SMFICTX *ctx, const struct buf *body)
+{
+	unsigned char *data = (unsigned char *)body->data;
+	size_t left = body->len, n;
+	bool ok;
+
+	do {
+		n = MIN(left, BODY_PIECE);
+		ok = smfi_replacebody(ctx, data, (int)n) == MI_SUCCESS;
+		data += n;
+		left -= n;
+	} while (ok && left > 0);
+	return ok;
+}
+
 sfsistat
 apply_plan(SMFICTX *ctx, const struct plan *p, bool *applied)
 {
@@ -61,7 +94,8 @@ apply_plan(SMFICTX *ctx, const struct plan *p, bool *applied)
 	if (p->verdict == VERDICT_DEFERRED || p->verdict == VERDICT_REJECTED)
 		return apply_reply(ctx, p->reply_code, p->reply_status, p->reply);
 	*applied = apply_edits(ctx, image_edits(p->image)) &&
-		   (p->new_sender == NULL || apply_sender(ctx, p->new_sender));
+		   (p->new_sender == NULL || apply_sender(ctx, p->new_sender)) &&
+		   apply_gone(ctx, p->gone) && (!p->new_body || apply_body(ctx, &p->body));
 	if (!*applied)
 		return apply_reply(ctx, "451", "4.3.0",
 				   "Message cannot be changed now, try again later");

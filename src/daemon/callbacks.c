@@ -13,7 +13,7 @@
 #include <libmilter/mfapi.h>
 #include <string.h>
 
-static const struct signer *the_signer;
+static const struct session_tools *the_tools;
 
 static struct session *
 session_of(SMFICTX *ctx)
@@ -21,7 +21,7 @@ session_of(SMFICTX *ctx)
 	struct session *s = smfi_getpriv(ctx);
 
 	if (s == NULL) {
-		s = session_new(the_signer);
+		s = session_new(the_tools);
 		smfi_setpriv(ctx, s);
 	}
 	return s;
@@ -87,12 +87,26 @@ on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *sa)
 	return SMFIS_NOREPLY;
 }
 
+/* True if an argument of MAIL or RCPT is an option of RFC 3461. */
+static bool
+has_dsn(char **argv)
+{
+	static const char *const options[] = {"NOTIFY=", "ORCPT=", "RET=", "ENVID="};
+
+	for (char **arg = argv + 1; argv[0] != NULL && *arg != NULL; arg++)
+		for (size_t i = 0; i < G_N_ELEMENTS(options); i++)
+			if (g_ascii_strncasecmp(*arg, options[i], strlen(options[i])) == 0)
+				return true;
+	return false;
+}
+
 static sfsistat
 on_mail(SMFICTX *ctx, char **argv)
 {
 	char *sender = address_of_path(argv[0]);
 
-	session_mail(session_of(ctx), sender, smfi_getsymval(ctx, (char *)"{auth_authen}"));
+	session_mail(session_of(ctx), sender, smfi_getsymval(ctx, (char *)"{auth_authen}"),
+		     has_dsn(argv));
 	g_free(sender);
 	return SMFIS_NOREPLY;
 }
@@ -101,11 +115,14 @@ static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
 	char *rcpt = address_of_path(argv[0]);
-	enum session_answer answer = session_rcpt(session_of(ctx), rcpt);
+	enum session_answer answer = session_rcpt(session_of(ctx), rcpt, has_dsn(argv));
 
 	g_free(rcpt);
 	if (answer == SESSION_REFUSE)
 		return apply_reply(ctx, "550", "5.1.1", "Not a valid return path of ours");
+	if (answer == SESSION_LATER)
+		return apply_reply(ctx, "452", "4.5.3",
+				   "Another provider's recipient: send it in a transaction of its own");
 	return SMFIS_CONTINUE;
 }
 
@@ -178,7 +195,7 @@ on_close(SMFICTX *ctx)
 }
 
 bool
-callbacks_register(const struct signer *signer)
+callbacks_register(const struct session_tools *tools)
 {
 	static char name[] = "poolmilter";
 	const struct smfiDesc desc = {
@@ -198,6 +215,6 @@ callbacks_register(const struct signer *signer)
 		.xxfi_negotiate = on_negotiate,
 	};
 
-	the_signer = signer;
+	the_tools = tools;
 	return smfi_register(desc) == MI_SUCCESS;
 }

@@ -4,11 +4,11 @@
 #ifndef POOLMILTER_DAEMON_CALLBACKS_H
 #define POOLMILTER_DAEMON_CALLBACKS_H
 
-#include "core/sign.h"
+#include "daemon/session.h"
 
 #include <stdbool.h>
 
-/** Registers the callbacks with libmilter. The signer must outlive smfi_main(). False on failure. */
-bool callbacks_register(const struct signer *signer);
+/** Registers the callbacks with libmilter. The tools must outlive smfi_main(). False on failure. */
+bool callbacks_register(const struct session_tools *tools);
 
 #endif

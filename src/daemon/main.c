@@ -17,6 +17,8 @@
 #include "daemon/snapshot.h"
 #include "io/conf_file.h"
 #include "io/keystore.h"
+#include "io/mx_resolver.h"
+#include "io/reinject.h"
 #include "io/signer.h"
 
 #include <getopt.h>
@@ -36,6 +38,7 @@ struct options {
 };
 
 static struct options options;
+static struct mx_resolver *mx_resolver;
 
 #define PACKET_MAX (1024 * 1024) /* octets of a packet of the milter protocol: of one header field */
 
@@ -198,6 +201,16 @@ warn_restart(const struct settings *before, const struct settings *after)
 }
 
 static void
+change_resolver(const struct settings *s)
+{
+	char *why = NULL;
+
+	if (!mx_resolver_change(mx_resolver, s->resolver, (guint)s->dns.cache_entries, &why))
+		log_line(LOG_ERR, "reload: resolver: %s: stays as it was", why);
+	g_free(why);
+}
+
+static void
 reload(void)
 {
 	struct errors *errors = errors_new();
@@ -211,6 +224,7 @@ reload(void)
 			 errors->errors->len);
 	} else {
 		warn_restart(before, s);
+		change_resolver(s);
 		log_set_level(s->syslog.level);
 		snapshot_set(settings_ref(s));
 		log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
@@ -222,14 +236,14 @@ reload(void)
 }
 
 static bool
-milter_setup(const struct signer *signer)
+milter_setup(const struct session_tools *tools)
 {
 	char *connection = g_strdup_printf("fd:%d", listener_fd());
 	bool ok;
 
 	/* libmilter's default of 64 kB closes the connection on a longer header; Postfix takes 100 kB. */
 	smfi_setmaxdatasize(PACKET_MAX);
-	ok = callbacks_register(signer) && smfi_setconn(connection) == MI_SUCCESS;
+	ok = callbacks_register(tools) && smfi_setconn(connection) == MI_SUCCESS;
 	g_free(connection);
 	return ok;
 }
@@ -266,7 +280,10 @@ stop(void)
 static int
 serve(struct settings *s, struct signer *signer)
 {
-	if (!milter_threads_init() || !milter_setup(signer))
+	const struct session_tools tools = {signer, mx_resolver_facade(mx_resolver),
+					    reinject_injector()};
+
+	if (!milter_threads_init() || !milter_setup(&tools))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
 	signals_handlers(reload, stop);
 	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s io=%s", PACKAGE_VERSION,
@@ -319,7 +336,10 @@ main(int argc, char **argv)
 		fail(EX_OSERR, why);
 	s = start(s);
 	signer = signer_new(0, &why);
-	if (signer == NULL)
+	if (signer == NULL || !reinject_init(&why))
+		fail(EX_SOFTWARE, why);
+	mx_resolver = mx_resolver_new(s->resolver, (guint)s->dns.cache_entries, &why);
+	if (mx_resolver == NULL)
 		fail(EX_SOFTWARE, why);
 	if (!signer_keys_cached(signer))
 		log_line(LOG_WARNING, "warning: libopendkim does not reach the parsed keys; each message "

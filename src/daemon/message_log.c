@@ -34,6 +34,23 @@ message_log_early(const struct message *m, enum verdict verdict, const char *rea
 }
 
 void
+message_log_later(const struct message *m, const char *rcpt)
+{
+	GString *line = g_string_new(queue_id(m));
+
+	g_string_append(line, ": isp:");
+	outcome_address(line, "rcpt", rcpt);
+	log_line(LOG_INFO, "%s result=deferred reason=other-isp", line->str);
+	g_string_free(line, TRUE);
+}
+
+void
+message_log_split(const struct message *m, const char *why)
+{
+	log_line(LOG_WARNING, "%s: split: not for all recipients, the others stay: %s", queue_id(m), why);
+}
+
+void
 message_log_bounce(const struct message *m, const char *rcpt, const char *why)
 {
 	GString *line = g_string_new(queue_id(m));

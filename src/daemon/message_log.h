@@ -13,6 +13,12 @@ void message_log(const struct message *m, const struct plan *p, gint64 took);
 /** The line of a message that ended at DATA: header and body were not asked for. */
 void message_log_early(const struct message *m, enum verdict verdict, const char *reason);
 
+/** A recipient deferred: its ISP wants another treatment than the first recipient's. */
+void message_log_later(const struct message *m, const char *rcpt);
+
+/** The message could not be injected again for all recipients; they stay on it. */
+void message_log_split(const struct message *m, const char *why);
+
 /** A recipient refused: an address at a bounce domain without a valid token. */
 void message_log_bounce(const struct message *m, const char *rcpt, const char *why);
 

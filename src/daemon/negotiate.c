@@ -20,6 +20,7 @@ static const struct {
 	{SMFIF_CHGHDRS, "change headers (SMFIF_CHGHDRS)"},
 	{SMFIF_CHGBODY, "replace the body (SMFIF_CHGBODY)"},
 	{SMFIF_CHGFROM, "change the envelope sender (SMFIF_CHGFROM)"},
+	{SMFIF_DELRCPT, "delete recipients (SMFIF_DELRCPT)"},
 };
 
 static void

@@ -3,8 +3,10 @@
  */
 #include "daemon/session.h"
 #include "base/log.h"
+#include "core/isp.h"
 #include "core/pipeline.h"
 #include "core/return_path.h"
+#include "core/split.h"
 #include "core/trust.h"
 #include "daemon/message_log.h"
 #include "daemon/snapshot.h"
@@ -13,7 +15,7 @@
 #include <time.h>
 
 struct session {
-	const struct signer *signer;
+	const struct session_tools *tools;
 	struct address client;
 	bool local;
 
@@ -23,6 +25,9 @@ struct session {
 	struct plan *plan;
 	bool in_progress;
 	gint64 started; /* of the treatment, monotonic microseconds */
+	const struct isp *first_isp; /* of the first recipient, with mixed_isps = "defer" */
+	gint64 waited;		     /* microseconds for the DNS so far */
+	GPtrArray *left;	     /* recipients that were not split off; the plan refers to it */
 };
 
 static int in_progress; /* atomic */
@@ -41,11 +46,11 @@ session_stop_all(void)
 }
 
 struct session *
-session_new(const struct signer *signer)
+session_new(const struct session_tools *tools)
 {
 	struct session *s = g_new0(struct session, 1);
 
-	s->signer = signer;
+	s->tools = tools;
 	return s;
 }
 
@@ -71,24 +76,68 @@ session_end(struct session *s)
 	if (s->in_progress)
 		g_atomic_int_add(&in_progress, -1);
 	s->in_progress = false;
+	s->first_isp = NULL;
+	s->waited = 0;
 	g_clear_pointer(&s->plan, plan_free);
+	g_clear_pointer(&s->left, g_ptr_array_unref);
 	g_clear_pointer(&s->message, message_free);
 	g_clear_pointer(&s->settings, settings_unref);
 }
 
 void
-session_mail(struct session *s, const char *sender, const char *login)
+session_mail(struct session *s, const char *sender, const char *login, bool dsn)
 {
 	session_end(s);
 	s->settings = snapshot_get();
 	s->message = message_new(sender, (uint64_t)s->settings->max_message_size);
 	s->message->client = s->client;
 	s->message->local = s->local;
+	s->message->dsn = dsn;
 	s->message->login = g_strdup(login != NULL && *login != '\0' ? login : NULL);
 }
 
+static bool
+trusted(const struct session *s)
+{
+	const struct message *m = s->message;
+
+	return trust_client(s->settings, &m->client, m->login, m->local);
+}
+
+/* A message waits for the DNS no longer than timeout_ms in all. */
+static gint64
+dns_deadline(const struct session *s, gint64 now)
+{
+	return now + MAX(0, s->settings->dns.timeout_ms * 1000 - s->waited);
+}
+
+/* Looks for a recipient's record now; true if it is treated as the first one's. */
+static bool
+like_first(struct session *s, const char *rcpt)
+{
+	gint64 began = g_get_monotonic_time();
+	struct isp_match match = isp_find(s->settings, s->tools->resolver, address_domain(rcpt),
+					  dns_deadline(s, began));
+
+	s->waited += g_get_monotonic_time() - began;
+	if (s->first_isp == NULL)
+		s->first_isp = match.isp;
+	return match.isp->treatment == s->first_isp->treatment;
+}
+
+/* False: another time for this recipient.  Local submission has no other time. */
+static bool
+isp_fits(struct session *s, const char *rcpt)
+{
+	if (s->settings->mixed_isps == MIXED_DEFER && !s->message->local && trusted(s))
+		return like_first(s, rcpt);
+	if (trusted(s))
+		isp_prefetch(s->settings, s->tools->resolver, address_domain(rcpt));
+	return true;
+}
+
 enum session_answer
-session_rcpt(struct session *s, const char *rcpt)
+session_rcpt(struct session *s, const char *rcpt, bool dsn)
 {
 	const char *why = "-";
 
@@ -98,7 +147,12 @@ session_rcpt(struct session *s, const char *rcpt)
 		message_log_bounce(s->message, rcpt, why);
 		return SESSION_REFUSE;
 	}
+	if (!isp_fits(s, rcpt)) {
+		message_log_later(s->message, rcpt);
+		return SESSION_LATER;
+	}
 	message_add_rcpt(s->message, rcpt);
+	s->message->dsn = s->message->dsn || dsn;
 	return SESSION_CONTINUE;
 }
 
@@ -118,7 +172,7 @@ session_data(struct session *s, const char *queue_id)
 	if (m == NULL)
 		return SESSION_CONTINUE;
 	take_queue_id(s, queue_id);
-	if (!trust_client(s->settings, &m->client, m->login, m->local)) {
+	if (!trusted(s)) {
 		message_log_early(m, VERDICT_PASSED, "untrusted");
 		session_end(s);
 		return SESSION_ACCEPT;
@@ -148,10 +202,36 @@ session_body(struct session *s, const void *data, size_t len)
 		message_add_body(s->message, data, len);
 }
 
+/*
+ * Injects the message again for the plan's groups.  Where all were taken, the plan stands; else the
+ * message has to go to the others too, and is treated once more, for all who are left.
+ */
+static void
+split(struct session *s, struct job *job)
+{
+	struct plan *first = s->plan;
+	char *why;
+	GPtrArray *left = split_inject(job, first, s->tools->injector, &why);
+
+	if (why != NULL)
+		message_log_split(s->message, why);
+	g_free(why);
+	if (left->len > 0) {
+		g_ptr_array_extend(left, first->own_rcpts, NULL, NULL);
+		job->rcpts = left;
+		job->no_split = true;
+		s->plan = plan_new(s->message);
+		pipeline_run(job, s->plan);
+		plan_take_split(s->plan, first);
+		plan_free(first);
+	}
+	s->left = left;
+}
+
 const struct plan *
 session_eom(struct session *s, const char *queue_id)
 {
-	struct job job;
+	struct job job = {0};
 
 	if (s->message == NULL)
 		return NULL;
@@ -159,8 +239,15 @@ session_eom(struct session *s, const char *queue_id)
 	take_queue_id(s, queue_id);
 	message_seal(s->message);
 	s->plan = plan_new(s->message);
-	job = (struct job){s->settings, s->message, s->signer, time(NULL)};
+	job.settings = s->settings;
+	job.message = s->message;
+	job.signer = s->tools->signer;
+	job.resolver = s->tools->resolver;
+	job.now = time(NULL);
+	job.deadline = dns_deadline(s, s->started);
 	pipeline_run(&job, s->plan);
+	if (s->plan->groups != NULL)
+		split(s, &job);
 	return s->plan;
 }
 

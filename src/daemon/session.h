@@ -8,9 +8,11 @@
 #ifndef POOLMILTER_DAEMON_SESSION_H
 #define POOLMILTER_DAEMON_SESSION_H
 
+#include "core/injector.h"
 #include "core/message.h"
 #include "core/network.h"
 #include "core/plan.h"
+#include "core/resolver.h"
 #include "core/settings.h"
 #include "core/sign.h"
 
@@ -18,26 +20,34 @@
 
 struct session;
 
+/** What sessions work with; outlives them. */
+struct session_tools {
+	const struct signer *signer;
+	const struct resolver *resolver; /* NULL: no MX rules */
+	const struct injector *injector;
+};
+
 /** What the MTA is to be told before the end of the message. */
 enum session_answer {
 	SESSION_CONTINUE,
 	SESSION_ACCEPT, /* nothing of this message is of interest */
 	SESSION_REFUSE, /* 550 5.1.1: a recipient at a bounce domain with a bad token */
-	SESSION_DEFER,  /* 421: the daemon is stopping */
+	SESSION_DEFER,	/* 421: the daemon is stopping */
+	SESSION_LATER,	/* 452 4.5.3: a recipient for a transaction of its own */
 };
 
-/** A session; signer is shared by all and outlives it. Free with session_free(). */
-struct session *session_new(const struct signer *signer);
+/** A session; tools are shared by all. Free with session_free(). */
+struct session *session_new(const struct session_tools *tools);
 void session_free(struct session *s);
 
 /** The client, as told at connect. local: submitted on this machine, not by SMTP. */
 void session_connect(struct session *s, const struct address *client, bool local);
 
-/** Begins a message. sender without <>; login: {auth_authen} or NULL. */
-void session_mail(struct session *s, const char *sender, const char *login);
+/** Begins a message. sender without <>; login: {auth_authen} or NULL; dsn: with options of RFC 3461. */
+void session_mail(struct session *s, const char *sender, const char *login, bool dsn);
 
-/** A recipient, without <>. The answer may be SESSION_REFUSE. */
-enum session_answer session_rcpt(struct session *s, const char *rcpt);
+/** A recipient, without <>. dsn: with options of RFC 3461. The answer may be SESSION_REFUSE or _LATER. */
+enum session_answer session_rcpt(struct session *s, const char *rcpt, bool dsn);
 
 /** DATA: from now on the message counts as in progress, unless the answer ends it. */
 enum session_answer session_data(struct session *s, const char *queue_id);
@@ -46,7 +56,7 @@ void session_header(struct session *s, const char *name, const char *value);
 void session_body(struct session *s, const void *data, size_t len);
 
 /**
- * End of message: runs the pipeline.  The plan belongs to the session and lives until session_end().
+ * End of message: runs the pipeline, and injects the message again where it is to be split.  The plan belongs to the session and lives until session_end().
  * NULL if there is no message (an MTA that sends commands out of order).
  */
 const struct plan *session_eom(struct session *s, const char *queue_id);

@@ -177,6 +177,8 @@ load_item(struct load *l, const config_setting_t *group, const struct setting *m
 	*(struct origin *)(void *)((char *)item + m->members->origin_offset) = origin_of(l, group);
 	if (m->members == &setting_table_pool)
 		((struct pool *)item)->index = index;
+	else if (m->members == &setting_table_isp)
+		((struct isp *)item)->index = index;
 	load_group(l, group, m->members, item);
 }
 

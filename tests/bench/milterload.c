@@ -9,9 +9,10 @@
  *
  * Honesty: a message counts only when the whole exchange was well-formed by Postfix' own rules,
  * the verdict was "accept" or "continue", and (unless --expect none) the filter put in a
- * DKIM-Signature whose d= is the From: domain. Everything else is counted apart and makes
- * the exit status 1. --dump writes one message as the MTA would hold it after the edits, so that
- * a verifier can prove that the signatures are real.
+ * DKIM-Signature whose d= is the From: domain. With --expect-edits it must also have got just these
+ * kinds of edits: who is to re-encode and does not is not quick, but wrong. Everything else is
+ * counted apart and makes the exit status 1. --dump writes one message as the MTA would hold it
+ * after the edits, so that a verifier can prove that the signatures are real.
  *
  * Latency of a message: from before the first octet of MAIL to the verdict at end of body.
  * "setup" is connect() to the end of HELO, "session" is connect() to the last verdict: with one
@@ -60,6 +61,17 @@ enum {
 	ERRORS_MAX = 50,      /* then the run gives up */
 	RCPT_MAX = 100,
 	HEADERS_MAX = 128,
+	ADDRESS_SIZE = 256,
+	VALUE_SIZE = 4096, /* of a header field that is sent */
+};
+
+/* Kinds of edits, as bits: what --expect-edits asks for. */
+enum {
+	EDITS_HEADER = 1, /* of any field but a DKIM-Signature put in */
+	EDITS_BODY = 2,
+	EDITS_SENDER = 4,
+	EDITS_RCPT = 8,
+	EDITS_ANY = -1
 };
 
 /* ---- The protocol's numbers (milter8.c) ---------------------------------------------------- */
@@ -136,16 +148,20 @@ static struct {
 	unsigned connections;
 	uint64_t per_session;
 	size_t size;
+	const char *message;
 	const char *from;
 	unsigned domains;
 	const char *rcpt[RCPT_MAX];
 	int rcpts;
+	unsigned rcpt_domains;
 	const char *auth;
 	const char *client;
 	pid_t pid;
 	bool expect_signed;
 	unsigned signatures;
+	int expect_edits;
 	const char *dump;
+	const char *dump_envelope;
 	unsigned timeout;
 	bool json;
 } opt = {
@@ -155,6 +171,8 @@ static struct {
 	.size = 4096,
 	.from = "sender@example.com",
 	.domains = 1,
+	.rcpt_domains = 1,
+	.expect_edits = EDITS_ANY,
 	.client = "127.0.0.1",
 	.expect_signed = true,
 	.signatures = 1,
@@ -197,26 +215,40 @@ now_ns(void)
 
 /* ---- The message that is sent -------------------------------------------------------------- */
 
-/* From:, To: and Message-ID: are made per message; %s stands for theirs. Folds are LF, as on the
- * milter wire. About what a newsletter has after its sender's own software and Postfix saw it. */
-static const char *const header_lines[][2] = {
-	{"Date", "Mon, 06 Jan 2025 10:00:00 +0000"},
-	{"From", "Bench Sender <%s>"},
-	{"To", "<%s>"},
-	{"Reply-To", "replies@example.net"},
-	{"Subject", "Figures of the week: what a message costs,\n and where its time goes"},
-	{"Message-ID", "<%s@bench.example>"},
-	{"MIME-Version", "1.0"},
-	{"Content-Type", "text/plain; charset=us-ascii"},
-	{"Content-Transfer-Encoding", "7bit"},
-	{"List-Id", "Bench weekly <weekly.bench.example>"},
-	{"List-Unsubscribe", "<https://bench.example/u/1>,\n <mailto:unsubscribe@bench.example>"},
-	{"List-Unsubscribe-Post", "List-Unsubscribe=One-Click"},
-	{"X-Campaign", "2025-01"},
-};
-enum { HEADER_LINES = sizeof(header_lines) / sizeof(header_lines[0]) };
+/* What stands for the %s of a value: made for each message. */
+enum fill { FILL_NOTHING, FILL_FROM, FILL_TO, FILL_ID };
 
-static char *body; /* shared, read only once made */
+/* Folds are LF, as on the milter wire. */
+struct header_line {
+	const char *name;
+	const char *value; /* without the first space */
+	enum fill fill;
+};
+
+/* About what a newsletter has after its sender's own software and Postfix saw it. */
+static const struct header_line own_lines[] = {
+	{"Date", "Mon, 06 Jan 2025 10:00:00 +0000", FILL_NOTHING},
+	{"From", "Bench Sender <%s>", FILL_FROM},
+	{"To", "<%s>", FILL_TO},
+	{"Reply-To", "replies@example.net", FILL_NOTHING},
+	{"Subject", "Figures of the week: what a message costs,\n and where its time goes",
+	 FILL_NOTHING},
+	{"Message-ID", "<%s@bench.example>", FILL_ID},
+	{"MIME-Version", "1.0", FILL_NOTHING},
+	{"Content-Type", "text/plain; charset=us-ascii", FILL_NOTHING},
+	{"Content-Transfer-Encoding", "7bit", FILL_NOTHING},
+	{"List-Id", "Bench weekly <weekly.bench.example>", FILL_NOTHING},
+	{"List-Unsubscribe", "<https://bench.example/u/1>,\n <mailto:unsubscribe@bench.example>",
+	 FILL_NOTHING},
+	{"List-Unsubscribe-Post", "List-Unsubscribe=One-Click", FILL_NOTHING},
+	{"X-Campaign", "2025-01", FILL_NOTHING},
+};
+enum { OWN_LINES = sizeof(own_lines) / sizeof(own_lines[0]) };
+
+/* All shared, read only once made. */
+static struct header_line header_lines[HEADERS_MAX];
+static int header_count;
+static char *body;
 static size_t body_size;
 
 static void
@@ -226,8 +258,8 @@ body_make(void)
 				    "waits for a reply from ";
 	size_t headers = 2, line = 0;
 
-	for (int i = 0; i < HEADER_LINES; i++)
-		headers += strlen(header_lines[i][0]) + strlen(header_lines[i][1]) + 4;
+	for (int i = 0; i < OWN_LINES; i++)
+		headers += strlen(own_lines[i].name) + strlen(own_lines[i].value) + 4;
 	headers += strlen(opt.from) + (opt.rcpts ? strlen(opt.rcpt[0]) : 0) + 10;
 	body_size = opt.size > headers + 2 ? opt.size - headers : 2;
 	body = allocate(body_size + 1);
@@ -244,6 +276,85 @@ body_make(void)
 	if (body_size > 2 && body[body_size - 3] == '\r')
 		body[body_size - 3] = 'x';
 	memcpy(body + body_size - 2, "\r\n", 2);
+	memcpy(header_lines, own_lines, sizeof(own_lines));
+	header_count = OWN_LINES;
+}
+
+/* Reads a whole file; a NUL follows. */
+static char *
+file_read(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "r");
+	size_t size = 1 << 16;
+	char *text = allocate(size);
+
+	if (file == NULL)
+		die("%s: %s", path, strerror(errno));
+	*len = 0;
+	for (;;) {
+		size_t n = fread(text + *len, 1, size - 1 - *len, file);
+
+		*len += n;
+		if (n == 0)
+			break;
+		if (*len == size - 1 && (text = realloc(text, size *= 2)) == NULL)
+			die("out of memory");
+	}
+	if (ferror(file))
+		die("%s: cannot be read", path);
+	fclose(file);
+	text[*len] = '\0';
+	return text;
+}
+
+/* Takes the field at text, which ends at end (with CRLF); writes into the text. */
+static void
+field_take(char *text, const char *end)
+{
+	struct header_line *line = &header_lines[header_count];
+	char *colon = memchr(text, ':', (size_t)(end - text)), *to;
+
+	if (header_count == HEADERS_MAX / 2)
+		die("%s: more than %d header fields", opt.message, HEADERS_MAX / 2);
+	if (colon == NULL || colon == text || end - colon > VALUE_SIZE - 300)
+		die("%s: field %d is none", opt.message, header_count + 1);
+	*colon = '\0';
+	line->name = text;
+	line->value = to = colon + 1 + (colon[1] == ' ');
+	for (const char *from = to; from < end - 2; from++)
+		if (*from != '\r')
+			*to++ = *from;
+	*to = '\0';
+	header_count++;
+	for (int i = 0; i < OWN_LINES; i++)
+		if (own_lines[i].fill != FILL_NOTHING &&
+		    strcasecmp(line->name, own_lines[i].name) == 0)
+			*line = own_lines[i];
+}
+
+/* --message: the file's own From:, To: and Message-ID: give way to those of each message. */
+static void
+message_load(void)
+{
+	size_t len;
+	char *text = file_read(opt.message, &len), *field = text, *next;
+
+	if (strlen(text) != len || len < 2 || strcmp(text + len - 2, "\r\n") != 0)
+		die("%s: holds NUL or does not end with CRLF", opt.message);
+	while (strncmp(field, "\r\n", 2) != 0) {
+		for (next = field; (next = strstr(next, "\r\n")) != NULL;) {
+			next += 2;
+			if (*next != ' ' && *next != '\t')
+				break;
+		}
+		if (next == NULL || *next == '\0')
+			die("%s: no empty line behind the header", opt.message);
+		field_take(field, next);
+		field = next;
+	}
+	body = field + 2;
+	body_size = len - (size_t)(body - text);
+	opt.size = len;
 }
 
 /* ---- The stream: Postfix' VSTREAM ---------------------------------------------------------- */
@@ -284,9 +395,14 @@ struct session {
 	uint64_t number;
 	char queue_id[24];
 	const char *known_id; /* NULL until Postfix opens the queue file */
-	char from[256];
+	char from[ADDRESS_SIZE];
+	char sender[ADDRESS_SIZE]; /* of the envelope, after the edits */
+	char rcpt[RCPT_MAX][ADDRESS_SIZE];
+	bool rcpt_gone[RCPT_MAX];
+	int rcpts_left; /* of those that came, and those that the filter added */
 	const char *recipient;
 	unsigned signatures;
+	int edits; /* EDITS_* */
 	bool own_signature, held, body_run, body_closed;
 	uint64_t edit_octets;
 	struct image *image;
@@ -295,7 +411,7 @@ struct session {
 
 struct tally {
 	uint64_t verdicts[VERDICTS];
-	uint64_t good, unsigned_messages, held, edit_octets, sessions;
+	uint64_t good, unsigned_messages, other_edits, held, edit_octets, sessions;
 };
 
 static _Atomic uint64_t next_message;
@@ -685,6 +801,8 @@ edit_header(struct session *s, bool indexed)
 		return fail(s, "edit '%c' malformed", s->reply);
 	if (s->reply != 'm')
 		signature_note(s, name, value);
+	if (s->reply == 'm' || strcasecmp(name, "DKIM-Signature") != 0)
+		s->edits |= EDITS_HEADER;
 	if (s->image == NULL)
 		return true;
 	if (s->reply == 'm')
@@ -703,21 +821,65 @@ edit_body(struct session *s)
 		return fail(s,
 			    "body replacement mixed with other edits: Postfix answers 451 4.3.5");
 	s->body_run = true;
+	s->edits |= EDITS_BODY;
 	if (s->image != NULL)
 		image_body(s->image, s->data, s->data_len);
 	return true;
+}
+
+/* The address of a path; with its angle brackets, as we send them. */
+static bool
+path_is(const char *path, const char *address)
+{
+	size_t len = strlen(address);
+
+	return path[0] == '<' && strncmp(path + 1, address, len) == 0 &&
+	       strcmp(path + 1 + len, ">") == 0;
+}
+
+static bool
+edit_sender(struct session *s, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len < 2 || path[0] != '<' || path[len - 1] != '>' || len - 2 >= sizeof(s->sender))
+		return fail(s, "the new sender is no path: \"%.80s\"", path);
+	memcpy(s->sender, path + 1, len - 2);
+	s->sender[len - 2] = '\0';
+	s->edits |= EDITS_SENDER;
+	return true;
+}
+
+/* Postfix shrugs at a recipient that it does not have; a filter that names it is confused. */
+static bool
+edit_rcpt(struct session *s, const char *path)
+{
+	s->edits |= EDITS_RCPT;
+	if (s->reply != '-') {
+		s->rcpts_left++;
+		return true;
+	}
+	for (int i = 0; i < opt.rcpts; i++) {
+		if (s->rcpt_gone[i] || !path_is(path, s->rcpt[i]))
+			continue;
+		s->rcpt_gone[i] = true;
+		s->rcpts_left--;
+		return true;
+	}
+	return fail(s, "a recipient is deleted that is not there: \"%.80s\"", path);
 }
 
 static bool
 edit_envelope(struct session *s, bool arguments)
 {
 	size_t pos = 0;
+	const char *path = take_string(s, &pos);
+	bool more = pos < s->data_len;
 
-	if (take_string(s, &pos) == NULL ||
-	    (pos < s->data_len &&
-	     (!arguments || take_string(s, &pos) == NULL || pos != s->data_len)))
+	if (path == NULL || (more && (!arguments || take_string(s, &pos) == NULL)) ||
+	    pos != s->data_len)
 		return fail(s, "edit '%c' malformed", s->reply);
-	return true;
+	return s->reply == 'e' ? edit_sender(s, path) : edit_rcpt(s, path);
 }
 
 /* One modification. Postfix does not look whether it was negotiated; a wrong one is an error. */
@@ -1005,31 +1167,45 @@ session_close(struct session *s)
 
 /* ---- One message --------------------------------------------------------------------------- */
 
-/* Spreads messages over the pools: neighbours in time are not neighbours in the configuration. */
+/* Spreads messages over the domains: neighbours in time are not neighbours in the configuration. */
 static unsigned
-domain_number(uint64_t message)
+domain_number(uint64_t message, unsigned domains)
 {
-	return (unsigned)(message * UINT64_C(2654435761) % opt.domains);
+	return (unsigned)(message * UINT64_C(2654435761) % domains);
+}
+
+/* Writes the number of the message's domain for "%d". */
+static void
+address_make(char *address, const char *format, uint64_t message, unsigned domains)
+{
+	const char *mark = strstr(format, "%d");
+
+	if (mark == NULL)
+		snprintf(address, ADDRESS_SIZE, "%s", format);
+	else
+		snprintf(address, ADDRESS_SIZE, "%.*s%u%s", (int)(mark - format), format,
+			 domain_number(message, domains), mark + 2);
 }
 
 static void
 message_prepare(struct session *s, uint64_t number)
 {
-	const char *mark = strstr(opt.from, "%d");
-
 	s->number = number;
 	s->known_id = NULL;
 	s->recipient = NULL;
 	s->in_cleanup = false;
 	s->signatures = 0;
+	s->edits = 0;
 	s->own_signature = s->held = s->body_run = s->body_closed = false;
 	s->edit_octets = 0;
 	snprintf(s->queue_id, sizeof(s->queue_id), "4Y%010" PRIX64, number);
-	if (mark == NULL)
-		snprintf(s->from, sizeof(s->from), "%s", opt.from);
-	else
-		snprintf(s->from, sizeof(s->from), "%.*s%u%s", (int)(mark - opt.from), opt.from,
-			 domain_number(number), mark + 2);
+	address_make(s->from, opt.from, number, opt.domains);
+	strcpy(s->sender, s->from);
+	for (int i = 0; i < opt.rcpts; i++) {
+		address_make(s->rcpt[i], opt.rcpt[i], number, opt.rcpt_domains);
+		s->rcpt_gone[i] = false;
+	}
+	s->rcpts_left = opt.rcpts;
 }
 
 static enum verdict
@@ -1045,8 +1221,8 @@ envelope_send(struct session *s)
 	mail[1] = string_piece(size);
 	verdict = event_report(s, &ev_mail, mail, 2);
 	for (int i = 0; verdict == GO_ON && i < opt.rcpts; i++) {
-		snprintf(address, sizeof(address), "<%s>", opt.rcpt[i]);
-		s->recipient = opt.rcpt[i];
+		snprintf(address, sizeof(address), "<%s>", s->rcpt[i]);
+		s->recipient = s->rcpt[i];
 		verdict =
 			event_report(s, &ev_rcpt, &(struct iovec){address, strlen(address) + 1}, 1);
 		s->known_id = s->queue_id; /* the queue file is opened after the first good RCPT */
@@ -1060,32 +1236,35 @@ envelope_send(struct session *s)
 }
 
 static void
-header_value(const struct session *s, int line, char *value, size_t size)
+header_value(const struct session *s, const struct header_line *line, char *value, size_t size)
 {
-	const char *format = header_lines[line][1], *mark = strstr(format, "%s");
-	const char *fill = line == 1 ? s->from : line == 2 ? opt.rcpt[0] : s->queue_id;
+	const char *const fills[] = {
+		[FILL_FROM] = s->from, [FILL_TO] = s->rcpt[0], [FILL_ID] = s->queue_id};
+	const char *mark = line->fill != FILL_NOTHING ? strstr(line->value, "%s") : NULL;
 	const char *space = s->lead_space ? " " : ""; /* else Postfix eats the first space */
 
 	if (mark == NULL)
-		snprintf(value, size, "%s%s", space, format);
+		snprintf(value, size, "%s%s", space, line->value);
 	else
-		snprintf(value, size, "%s%.*s%s%s", space, (int)(mark - format), format, fill,
-			 mark + 2);
+		snprintf(value, size, "%s%.*s%s%s", space, (int)(mark - line->value), line->value,
+			 fills[line->fill], mark + 2);
 }
 
 static enum verdict
 headers_send(struct session *s)
 {
 	enum verdict verdict = GO_ON;
-	char value[512];
+	char value[VALUE_SIZE];
 
 	if (!macros_build(s, STAGE_EOH))
 		return BROKEN;
-	for (int i = 0; verdict == GO_ON && i < HEADER_LINES; i++) {
-		header_value(s, i, value, sizeof(value));
+	for (int i = 0; verdict == GO_ON && i < header_count; i++) {
+		const char *name = header_lines[i].name;
+
+		header_value(s, &header_lines[i], value, sizeof(value));
 		if (s->image != NULL)
-			image_insert(s->image, HEADERS_MAX, header_lines[i][0], value);
-		struct iovec header[2] = {string_piece(header_lines[i][0]), string_piece(value)};
+			image_insert(s->image, HEADERS_MAX, name, value);
+		struct iovec header[2] = {string_piece(name), string_piece(value)};
 		if ((s->events & P_NO_HDRS) == 0)
 			verdict = event_send(s, &ev_header, header, 2);
 	}
@@ -1126,6 +1305,10 @@ message_send(struct session *s)
 	s->in_cleanup = false;
 	if (verdict == GO_ON)
 		verdict = ACCEPTED;
+	if (verdict == ACCEPTED && s->rcpts_left == 0) {
+		fail(s, "no recipient is left: the mail is lost");
+		verdict = BROKEN;
+	}
 	/* smtpd: mail_reset() aborts after every message; it travels with what comes next */
 	if (verdict != BROKEN && !packet_send(s, 'A', NULL, 0))
 		verdict = BROKEN;
@@ -1136,6 +1319,7 @@ static void
 message_count(struct session *s, struct tally *tally, enum verdict verdict, uint64_t spent)
 {
 	bool signed_well = s->own_signature && s->signatures >= opt.signatures;
+	bool edited_well = opt.expect_edits == EDITS_ANY || s->edits == opt.expect_edits;
 
 	tally->verdicts[verdict]++;
 	tally->edit_octets += s->edit_octets;
@@ -1144,10 +1328,26 @@ message_count(struct session *s, struct tally *tally, enum verdict verdict, uint
 		return;
 	if (!signed_well)
 		tally->unsigned_messages++;
-	if (s->held || (opt.expect_signed && !signed_well))
+	tally->other_edits += !edited_well;
+	if (s->held || !edited_well || (opt.expect_signed && !signed_well))
 		return;
 	tally->good++;
 	latency[s->number] = spent ? spent : 1;
+}
+
+static void
+envelope_write(const struct session *s)
+{
+	FILE *file = fopen(opt.dump_envelope, "w");
+
+	if (file == NULL)
+		die("%s: %s", opt.dump_envelope, strerror(errno));
+	fprintf(file, "MAIL FROM:<%s>\n", s->sender);
+	for (int i = 0; i < opt.rcpts; i++)
+		if (!s->rcpt_gone[i])
+			fprintf(file, "RCPT TO:<%s>\n", s->rcpt[i]);
+	if (fclose(file) != 0)
+		die("%s: %s", opt.dump_envelope, strerror(errno));
 }
 
 static void
@@ -1168,6 +1368,8 @@ message_run(struct session *s, struct tally *tally, uint64_t number)
 	message_count(s, tally, verdict, now_ns() - start);
 	if (s->image != NULL && verdict == ACCEPTED)
 		image_write(&image, s->lead_space);
+	if (opt.dump_envelope != NULL && number == 0 && verdict == ACCEPTED)
+		envelope_write(s);
 	s->image = NULL;
 	for (int i = 0; i < image.headers; i++) {
 		free(image.name[i]);
@@ -1416,6 +1618,7 @@ report(const struct tally *t, double seconds, double filter_us, double own_us, s
 		{"other", t->verdicts[OTHER]},
 		{"broken", t->verdicts[BROKEN]},
 		{"unsigned", t->unsigned_messages},
+		{"other_edits", t->other_edits},
 		{"held", t->held},
 		{"errors", errors},
 		{"sessions", t->sessions},
@@ -1451,6 +1654,7 @@ tally_add(struct tally *sum, const struct tally *t)
 		sum->verdicts[i] += t->verdicts[i];
 	sum->good += t->good;
 	sum->unsigned_messages += t->unsigned_messages;
+	sum->other_edits += t->other_edits;
 	sum->held += t->held;
 	sum->edit_octets += t->edit_octets;
 	sum->sessions += t->sessions;
@@ -1498,15 +1702,21 @@ static const char usage_text[] =
 	"  --connections C   sessions at a time, one thread each (1)\n"
 	"  --per-session N   messages in one session (1)\n"
 	"  --size OCTETS     size of a message, headers included (4096)\n"
+	"  --message FILE    send this one, CRLF and all; From:, To:, Message-ID: are ours (none)\n"
 	"  --from ADDR       From: and MAIL FROM; %d = number of a domain (sender@example.com)\n"
 	"  --domains N       %d runs from 0 to N-1 (1)\n"
-	"  --rcpt ADDR       recipient; may be given several times (rcpt@example.org)\n"
+	"  --rcpt ADDR       recipient; may be given several times (rcpt@example.org); %d as in "
+	"--from\n"
+	"  --rcpt-domains N  its %d runs from 0 to N-1 (1)\n"
 	"  --auth LOGIN      client is authenticated: {auth_authen}\n"
 	"  --client IP       address of the SMTP client (127.0.0.1)\n"
 	"  --pid PID         the filter: its CPU and memory, children included\n"
 	"  --expect signed|none  what makes a message a good one (signed)\n"
 	"  --signatures N    with \"signed\": at least so many DKIM-Signature fields (1)\n"
+	"  --expect-edits LIST  and which edits it must get, no more and no less: header,body,\n"
+	"                    sender,rcpt or none (any; a DKIM-Signature is no header edit)\n"
 	"  --dump FILE       write message 0 as the MTA holds it after the filter's edits\n"
+	"  --dump-envelope FILE  and its sender and those of its recipients that are left\n"
 	"  --timeout SECONDS without a reply this is an error (30)\n"
 	"  --json            one JSON object instead of lines\n"
 	"Exit status: 0 all messages good, 1 not all, 2 usage or environment.\n";
@@ -1517,15 +1727,19 @@ enum {
 	O_CONNECTIONS,
 	O_SESSION,
 	O_SIZE,
+	O_MESSAGE,
 	O_FROM,
 	O_DOMAINS,
 	O_RCPT,
+	O_RCPT_DOMAINS,
 	O_AUTH,
 	O_CLIENT,
 	O_PID,
 	O_EXPECT,
 	O_SIGNATURES,
+	O_EDITS,
 	O_DUMP,
+	O_ENVELOPE,
 	O_TIMEOUT,
 	O_JSON,
 	O_HELP
@@ -1537,15 +1751,19 @@ static const struct option long_options[] = {
 	{"connections", required_argument, NULL, O_CONNECTIONS},
 	{"per-session", required_argument, NULL, O_SESSION},
 	{"size", required_argument, NULL, O_SIZE},
+	{"message", required_argument, NULL, O_MESSAGE},
 	{"from", required_argument, NULL, O_FROM},
 	{"domains", required_argument, NULL, O_DOMAINS},
 	{"rcpt", required_argument, NULL, O_RCPT},
+	{"rcpt-domains", required_argument, NULL, O_RCPT_DOMAINS},
 	{"auth", required_argument, NULL, O_AUTH},
 	{"client", required_argument, NULL, O_CLIENT},
 	{"pid", required_argument, NULL, O_PID},
 	{"expect", required_argument, NULL, O_EXPECT},
 	{"signatures", required_argument, NULL, O_SIGNATURES},
+	{"expect-edits", required_argument, NULL, O_EDITS},
 	{"dump", required_argument, NULL, O_DUMP},
+	{"dump-envelope", required_argument, NULL, O_ENVELOPE},
 	{"timeout", required_argument, NULL, O_TIMEOUT},
 	{"json", no_argument, NULL, O_JSON},
 	{"help", no_argument, NULL, O_HELP},
@@ -1571,6 +1789,34 @@ expect_option(const char *text)
 	return strcmp(text, "signed") == 0;
 }
 
+/* "none", or kinds with commas between them. */
+static int
+edits_option(const char *text)
+{
+	static const struct {
+		const char *word;
+		int bit;
+	} kinds[] = {{"none", 0},
+		     {"header", EDITS_HEADER},
+		     {"body", EDITS_BODY},
+		     {"sender", EDITS_SENDER},
+		     {"rcpt", EDITS_RCPT}};
+	int edits = 0;
+
+	for (;; text++) {
+		size_t len = strcspn(text, ","), i = 0, n = sizeof(kinds) / sizeof(kinds[0]);
+
+		while (i < n && (strlen(kinds[i].word) != len || memcmp(kinds[i].word, text, len)))
+			i++;
+		if (i == n)
+			die("--expect-edits is none or some of header,body,sender,rcpt");
+		edits |= kinds[i].bit;
+		text += len;
+		if (*text == '\0')
+			return edits;
+	}
+}
+
 static void
 rcpt_option(const char *address)
 {
@@ -1579,9 +1825,71 @@ rcpt_option(const char *address)
 	opt.rcpt[opt.rcpts++] = address;
 }
 
+/* What is sent. False: not one of these. */
+static bool
+option_of_message(int option, const char *value)
+{
+	switch (option) {
+	case O_SIZE:
+		opt.size = number_option(value, 1, 1 << 30);
+		return true;
+	case O_MESSAGE:
+		opt.message = value;
+		return true;
+	case O_FROM:
+		opt.from = value;
+		return true;
+	case O_DOMAINS:
+		opt.domains = (unsigned)number_option(value, 1, 100000000);
+		return true;
+	case O_RCPT:
+		rcpt_option(value);
+		return true;
+	case O_RCPT_DOMAINS:
+		opt.rcpt_domains = (unsigned)number_option(value, 1, 100000000);
+		return true;
+	case O_AUTH:
+		opt.auth = value;
+		return true;
+	case O_CLIENT:
+		opt.client = value;
+		return true;
+	}
+	return false;
+}
+
+/* What must come back, and where it goes. False: not one of these. */
+static bool
+option_of_result(int option, const char *value)
+{
+	switch (option) {
+	case O_EXPECT:
+		opt.expect_signed = expect_option(value);
+		return true;
+	case O_SIGNATURES:
+		opt.signatures = (unsigned)number_option(value, 1, 100);
+		return true;
+	case O_EDITS:
+		opt.expect_edits = edits_option(value);
+		return true;
+	case O_DUMP:
+		opt.dump = value;
+		return true;
+	case O_ENVELOPE:
+		opt.dump_envelope = value;
+		return true;
+	case O_JSON:
+		opt.json = true;
+		return true;
+	}
+	return false;
+}
+
 static void
 option_take(int option, const char *value)
 {
+	if (option_of_message(option, value) || option_of_result(option, value))
+		return;
 	switch (option) {
 	case O_SOCKET:
 		opt.socket = value;
@@ -1595,41 +1903,11 @@ option_take(int option, const char *value)
 	case O_SESSION:
 		opt.per_session = number_option(value, 1, 100000000);
 		break;
-	case O_SIZE:
-		opt.size = number_option(value, 1, 1 << 30);
-		break;
-	case O_FROM:
-		opt.from = value;
-		break;
-	case O_DOMAINS:
-		opt.domains = (unsigned)number_option(value, 1, 100000000);
-		break;
-	case O_RCPT:
-		rcpt_option(value);
-		break;
-	case O_AUTH:
-		opt.auth = value;
-		break;
-	case O_CLIENT:
-		opt.client = value;
-		break;
 	case O_PID:
 		opt.pid = (pid_t)number_option(value, 1, 1 << 30);
 		break;
-	case O_EXPECT:
-		opt.expect_signed = expect_option(value);
-		break;
-	case O_SIGNATURES:
-		opt.signatures = (unsigned)number_option(value, 1, 100);
-		break;
-	case O_DUMP:
-		opt.dump = value;
-		break;
 	case O_TIMEOUT:
 		opt.timeout = (unsigned)number_option(value, 1, 86400);
-		break;
-	case O_JSON:
-		opt.json = true;
 		break;
 	case O_HELP:
 		fputs(usage_text, stdout);
@@ -1654,7 +1932,10 @@ main(int argc, char **argv)
 	if (opt.rcpts == 0)
 		rcpt_option("rcpt@example.org");
 	signal(SIGPIPE, SIG_IGN);
-	body_make();
+	if (opt.message != NULL)
+		message_load();
+	else
+		body_make();
 	latency = allocate(opt.messages * sizeof(*latency));
 	setup = allocate(opt.messages * sizeof(*setup));
 	whole = allocate(opt.messages * sizeof(*whole));

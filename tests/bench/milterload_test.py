@@ -248,6 +248,62 @@ class Honest(tap.TestCase):
         self.assertNotIn(b"X-Campaign", head)
         self.assertEqual(body, b"new body\r\n")
 
+    def message(self, text):
+        path = self.work + "/message.eml"
+        pathlib.Path(path).write_bytes(text)
+        return path
+
+    def test_message_from_a_file(self):
+        path = self.message(b"From: X <x@x.example>\r\nSubject: one\r\n two\r\nX-None:\r\n\r\nb\xc3\xa4dy\r\n")
+        for events, space in ((0, b""), (LEADSPC, b" ")):
+            filter_ = self.run_load(self.GOOD, "--messages", "1", "--message", path, events=events)[2]
+            self.assertEqual([data for command, data in filter_.seen if command == "L"],
+                             [b"From\0" + space + b"Bench Sender <sender@example.com>\0",
+                              b"Subject\0" + space + b"one\n two\0", b"X-None\0" + space + b"\0"])
+            self.assertIn(("B", b"b\xc3\xa4dy\r\n"), filter_.seen)
+
+    def test_message_that_is_none(self):
+        for text in (b"From: a\r\n", b"From: a\r\n\r\nbody", b"no field\r\n\r\nbody\r\n", b"", b"A: b\r\n\r\n\0\r\n"):
+            with self.subTest(text):
+                done = subprocess.run([self.program, "--socket", "unix:/none", "--message", self.message(text)],
+                                      capture_output=True)
+                self.assertEqual(done.returncode, 2)
+
+    def test_edits_that_are_expected(self):
+        edits = {"header": (b"h", b"X-New\0yes\0"), "body": (b"b", b"new\r\n"), "sender": (b"e", b"<b@example.net>\0"),
+                 "rcpt": (b"-", b"<rcpt@example.org>\0")}
+        spare = ("--rcpt", "rcpt@example.org", "--rcpt", "other@example.org")
+        script = {"E": [*edits.values(), signature(), (b"c", b"")]}
+        self.assertEqual(self.run_load(script, *spare, "--expect-edits", "header,body,sender,rcpt")[0], 0)
+        self.assertEqual(self.run_load(self.GOOD, "--expect-edits", "none")[0], 0)
+        for name, edit in edits.items():
+            script = {"E": [edit, signature(), (b"c", b"")]}
+            with self.subTest(name):
+                self.assertEqual(self.run_load(script, *spare, "--expect-edits", name)[0], 0)
+                self.bad(script, "other_edits", *spare, "--expect-edits", "none")
+                self.bad(self.GOOD, "other_edits", *spare, "--expect-edits", name)
+
+    def test_envelope_edits(self):
+        dump = self.work + "/envelope"
+        script = {"E": [(b"e", b"<token@b.example.com>\0"), (b"-", b"<a0@r.example>\0"), (b"+", b"<new@r.example>\0"),
+                        signature(), (b"c", b"")]}
+        status = self.run_load(script, "--messages", "1", "--rcpt", "a%d@r.example", "--rcpt", "b@r.example",
+                               "--dump-envelope", dump)[0]
+        self.assertEqual((status, pathlib.Path(dump).read_text()),
+                         (0, "MAIL FROM:<token@b.example.com>\nRCPT TO:<b@r.example>\n"))
+
+    def test_envelope_edits_that_lose_mail(self):
+        gone = (b"-", b"<rcpt@example.org>\0")
+        for name, edits in {"nobody is left": [gone], "a stranger": [(b"-", b"<who@example.org>\0")],
+                            "twice": [(b"+", b"<new@example.org>\0"), gone, gone],
+                            "no path": [(b"e", b"a@example.org\0")]}.items():
+            with self.subTest(name):
+                self.bad({"E": [*edits, signature(), (b"c", b"")]}, "broken")
+
+    def test_spread_over_recipient_domains(self):
+        filter_ = self.run_load(self.GOOD, "--messages", "10", "--rcpt", "a@d%d.example", "--rcpt-domains", "10")[2]
+        self.assertEqual(len({data for command, data in filter_.seen if command == "R"}), 10)
+
 
 if __name__ == "__main__":
     tap.main()

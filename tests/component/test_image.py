@@ -4,7 +4,8 @@
 The same message goes through the daemon and the fake MTA, and through poolctl process with the same
 time and queue ID; both must end in the same bytes and the same sender, and the signatures verify.
 Over all golden messages (tests/golden/*.eml), a dozen of its own, and random messages under random
-edit rules.  The random seed is printed; IMAGE_TEST_SEED repeats a run.
+edit rules; with the body replaced by each encoding, and with recipients taken off by a split.  The random
+seed is printed; IMAGE_TEST_SEED repeats a run.
 """
 import contextlib
 import os
@@ -15,7 +16,9 @@ import time
 
 import common
 import daemon
+import mimegen
 import mta
+import sink
 
 GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "golden"
 ACME = daemon.pool("acme", "example.com")
@@ -151,8 +154,118 @@ class Messages(ImageTest):
                 self.assertEqual(lines.stdout, crlf.stdout.replace(b"\r\n", b"\n"))
 
 
+ENCODINGS = {"qp.example": {"global": "quoted-printable"}, "base64.example": {"global": "base64"},
+             "8bit.example": {"global": "8bit"},
+             "mixed.example": {"html": "base64", "text": "quoted-printable"}}
+ISPS = tuple({"name": domain.partition(".")[0], "domains": [domain], "encoding": encoding,
+              "add_headers": ({"name": "X-ISP", "value": "${isp}"},)} for domain, encoding in ENCODINGS.items())
+
+
+class ReplacedBodies(ImageTest):
+    """The body goes through smfi_replacebody(), the label through header edits."""
+
+    def _run(self, server, messages):
+        session = self.session(server)
+        zone = daemon.zone_for(ACME)
+        replaced = labelled = 0
+        for name, data in messages.items():
+            for domain in ENCODINGS:
+                with self.subTest(message=name, domain=domain):
+                    result = self.compare(server, session, data, [b"b@" + domain.encode()], zone=zone)
+                    replaced += any(edit[0] == "replbody" for edit in result.edits)
+                    labelled += any(edit[0] in ("chgheader", "addheader")
+                                    and b"Content-Transfer-Encoding" in edit for edit in result.edits)
+        return replaced, labelled
+
+    def test_messages_of_all_kinds(self):
+        server = self.serve([ACME], isps=ISPS, no_pool="acme")
+        golden = {path.name: path.read_bytes() for path in sorted(GOLDEN.glob("**/*.eml"))}
+        replaced, labelled = self._run(server, {**PLAIN, **golden})
+        self.assertGreater(replaced, len(ENCODINGS) * len(PLAIN) // 4)
+        self.assertGreater(labelled, len(PLAIN))
+
+    def test_random_messages(self):
+        seed = int(os.environ.get("IMAGE_TEST_SEED") or time.time_ns() % 1000000007)
+        print("# %s: IMAGE_TEST_SEED=%d" % (self.id(), seed), flush=True)
+        server = self.serve([ACME], isps=ISPS)
+        count = daemon.scaled(50)
+        replaced, _ = self._run(server, {"random %d of IMAGE_TEST_SEED=%d" % (number, seed): mimegen.message(
+            random.Random("%d/%d" % (seed, number))).data for number in range(count)})
+        self.assertGreater(replaced, count // 2)
+
+    def test_body_of_many_chunks_and_of_none(self):
+        server = self.serve([ACME], isps=ISPS)
+        for name, body in (("chunks", b"caf\xc3\xa9 0123456789\r\n" * 60000),
+                           ("64 KiB", (b"\xe9" * 126 + b"\r\n") * 512), ("one octet", b"\xe9\r\n"),
+                           ("empty", b""), ("dots", b"\xe9\r\n.\r\n..\r\n")):
+            with self.subTest(body=name):
+                replaced, _ = self._run(server, {name: HEAD + b"\r\n" + body})
+                # "8bit" needs no other body
+                self.assertEqual(replaced, 3 if body else 0)
+
+    def test_process_keeps_line_ends(self):
+        server = self.serve([ACME], isps=ISPS)
+        for domain in ENCODINGS:
+            with self.subTest(domain=domain):
+                data = HEAD + b"\r\ncaf\xc3\xa9\r\n.\r\n" + b"x" * 100 + b"\r\n"
+                crlf, lines = (self.process(server, each, [b"b@" + domain.encode()], "4LF", 1800000000)
+                               for each in (data, data.replace(b"\r\n", b"\n")))
+                self.assertEqual((crlf.returncode, lines.returncode), (0, 0), crlf.stderr)
+                self.assertEqual(lines.stdout, crlf.stdout.replace(b"\r\n", b"\n"))
+
+
+class DeletedRecipients(ImageTest):
+    """mixed_isps = "split": other ISPs' recipients are taken off; what is injected again comes in anew."""
+
+    RECIPIENTS = [b"one@qp.example", b"two@base64.example", b"Three@QP.example", b"four@8bit.example",
+                  b'"f i v e"@base64.example', b"six@elsewhere.example"]
+
+    def setUp(self):
+        self.sink = sink.Sink().start()
+        self.addCleanup(self.sink.stop)
+
+    def serve_split(self):
+        return self.serve([ACME], isps=ISPS, mixed_isps="split",
+                          reinject="smtp://127.0.0.1:%d" % self.sink.port)
+
+    def test_what_stays_and_what_comes_again(self):
+        server = self.serve_split()
+        session = self.session(server)
+        zone = daemon.zone_for(ACME)
+        data = HEAD + b"\r\ncaf\xc3\xa9\r\n.\r\n" + b"x" * 100 + b"\r\n"
+        first = self.compare(server, session, data, self.RECIPIENTS, zone=zone)
+        self.assertEqual(first.recipients, [b"one@qp.example", b"Three@QP.example"])
+        self.assertEqual(first.header(b"Content-Transfer-Encoding"), [b"quoted-printable"])
+        self.assertEqual(first.header(b"X-ISP"), [b"qp"])
+        seen = {}
+        for copy in self.sink.wait(3, timeout=10):
+            again = session.deliver(copy.content, copy.sender.encode(),
+                                    [each.encode() for each in copy.rcpts])
+            self.assertEqual(len(again.recipients), len(copy.rcpts))
+            self.assertTrue(daemon.dkim.DKIM(again.image).verify(0, dnsfunc=zone.lookup))
+            self.assertEqual(again.header(b"X-Poolmilter-Split"), [])
+            label = again.header(b"Content-Transfer-Encoding")
+            seen.update({each: (label, again.header(b"X-ISP")) for each in again.recipients})
+        self.assertEqual(len(self.sink.messages), 3)
+        self.assertEqual(seen, {
+            self.RECIPIENTS[1]: ([b"base64"], [b"base64"]), self.RECIPIENTS[3]: ([b"8bit"], [b"8bit"]),
+            self.RECIPIENTS[4]: ([b"base64"], [b"base64"]),
+            # No record has it: safe_encoding alone chooses what is shorter.
+            self.RECIPIENTS[5]: (seen[self.RECIPIENTS[5]][0], [])})
+
+    def test_nobody_takes_them(self):
+        """All stay, and the message is treated for all of them."""
+        server = self.serve_split()
+        self.sink.stop()
+        result = self.deliver(server, HEAD + b"\r\nHello\r\n", recipients=self.RECIPIENTS)
+        self.assert_signed(result, ACME)
+        self.assertEqual(result.recipients, self.RECIPIENTS)
+        self.assertEqual((result.header(b"X-ISP"), result.header(b"Content-Transfer-Encoding")), ([], []))
+        self.assertNotIn("delrcpt", [edit[0] for edit in result.edits])
+
+
 class RandomScripts(ImageTest):
-    """Random rules over random messages."""
+    """Random rules of a pool and an ISP record over random messages."""
 
     NAMES = [b"X-A", b"X-B", b"X-Bee", b"X-Long-Name-Of-A-Header", b"List-Id", b"Received",
              b"Reply-To", b"Subject", b"X"]
@@ -202,43 +315,49 @@ class RandomScripts(ImageTest):
         """No two alike: a configuration may refuse doubles."""
         return list({name(item).lower(): item for item in items}.values())
 
-    def _pool(self):
+    def _rules(self):
         deletes = self._some(lambda: self.random.choice(
             [self._cased(name).decode() for name in self.NAMES if name != b"Subject"]
             + ["X-B*", "x-*"]))
-        return daemon.pool(
-            "acme", "example.com", delete_headers=self._unlike(deletes, str),
-            set_headers=tuple(self._unlike(self._some(self._rule), lambda rule: rule["name"])),
-            add_headers=tuple(self._some(self._rule)))
+        return {"delete_headers": self._unlike(deletes, str),
+                "set_headers": tuple(self._unlike(self._some(self._rule), lambda rule: rule["name"].lower())),
+                "add_headers": tuple(self._some(self._rule))}
+
+    def _record(self):
+        return {"name": "net", "domains": ["example.net"], **self._rules(), "encoding": {
+            "global": self.random.choice(["keep", "quoted-printable", "base64", "8bit"])}}
 
     def test_random_rules_over_random_messages(self):
         server = self.serve([ACME])
         session = self.session(server)
-        signed = edited = 0
+        signed = edited = replaced = 0
         for script in range(daemon.scaled(60)):
-            pool = self._pool()
-            server.write_config([pool])
+            pool, record = daemon.pool("acme", "example.com", **self._rules()), self._record()
+            server.write_config([pool], isps=(record,))
             server.reload()
             zone = daemon.zone_for(pool)
             for number in range(6):
                 data = self._message()
                 with self.subTest(seed=self.seed, script=script, message=number):
-                    with self._context(pool, data):
+                    with self._context(pool, record, data):
                         result = self.compare(server, session, data, zone=zone)
                     kinds = {edit[0] for edit in result.edits}
                     signed += "insheader" in kinds
                     edited += bool(kinds & {"addheader", "chgheader"})
+                    replaced += "replbody" in kinds
         # The generator must reach what it is for.
         self.assertGreater(signed, 0)
         self.assertGreater(edited, 0)
+        self.assertGreater(replaced, 0)
 
     @contextlib.contextmanager
-    def _context(self, pool, data):
+    def _context(self, pool, record, data):
         """Put rules and message into a failure."""
         try:
             yield
         except AssertionError as error:
-            rules = {key: pool[key] for key in ("delete_headers", "set_headers", "add_headers")}
+            keys = ("delete_headers", "set_headers", "add_headers", "encoding")
+            rules = [{key: rules.get(key) for key in keys} for rules in (pool, record)]
             shown = re.sub(rb"x{40,}", b"x...x", data[:3000])
             raise AssertionError("%s\nrules: %r\nmessage: %r" % (error, rules, shown)) from error
 

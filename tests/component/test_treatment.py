@@ -489,7 +489,7 @@ class Signatures(common.ComponentTest):
                                 "a header was changed")
 
     def test_C8_shapes_of_bodies(self):
-        server = self.serve()
+        server = self.serve(safe_encoding=False)
         bodies = {
             "none": b"", "one empty line": b"\r\n", "empty lines only": b"\r\n" * 50,
             "leading dots": b".\r\n..\r\n.x\r\n", "trailing empty lines": b"x\r\n\r\n\r\n",
@@ -572,7 +572,7 @@ class Sizes(common.ComponentTest):
         self.assertNotIn(b"x-copy", names(result.message))
 
     def test_C10_header_of_64_kb(self):
-        server = self.serve()
+        server = self.serve(safe_encoding=False)
         folded = b"Subject: " + b"\r\n ".join([b"x" * 70] * 900) + b"\r\n"
         for name, header in (("folded", folded), ("X-Long", b"X-Long: " + b"y" * 65536 + b"\r\n")):
             with self.subTest(header=name):
@@ -794,8 +794,8 @@ class Log(common.ComponentTest):
         server = self.serve()
         self.deliver(server, queue_id="4ORDER", recipients=[b"b@example.net", b"c@example.net"])
         line = server.wait_log(r"4ORDER: ")
-        self.assertRegex(line, r"^poolmilter\[%d\]: 4ORDER: pool=acme isp=- from=<a@example\.com> "
-                               r"return_path=<[^<>@ ]+@ac-bounces\.example\.com> nrcpt=2 size=\d+ "
+        self.assertRegex(line, r"^poolmilter\[%d\]: 4ORDER: pool=acme isp=default from=<a@example\.com> "
+                               r"return_path=<[^<>@ ]+@ac-bounces\.example\.com> nrcpt=2 size=\d+ encoded=- "
                                r"headers=\+\d+-\d+ dkim=example\.com/s-acme/rsa-sha256 "
                                r"took_ms=\d+(\.\d+)? result=accepted( |$)" % server.pid)
 
@@ -806,6 +806,16 @@ class Log(common.ComponentTest):
         parts = [part for part in lines.splitlines() if not part.startswith(".")]
         text = "".join(parts).replace("\\-", "-").replace("\\e", "\\").replace("(?<", "(?P<")
         pattern = re.compile(text)
+        line = ("4A: pool=acme isp=gmail%s from=<a@example.com> return_path=- nrcpt=4 size=10 encoded=%s headers=+1-2 "
+                "dkim=- took_ms=0.9 result=accepted")
+        for mixed, encoded, expected in (
+                ("", "-", (None, None, None, None)),
+                (" mixed=neutral", "- reason=text:broken-base64", ("neutral", None, None, "text:broken-base64")),
+                (" mixed=split split=yahoo:2/3,t-online:1/1", "html:base64,text:quoted-printable reason=other:a,html:b",
+                 ("split", "yahoo:2/3,t-online:1/1", "html:base64,text:quoted-printable", "other:a,html:b"))):
+            match = pattern.match(line % (mixed, encoded))
+            self.assertIsNotNone(match, line % (mixed, encoded))
+            self.assertEqual((match["mixed"], match["split"], match["encoded"], match["not_encoded"]), expected)
         server = self.serve(max_message_size=100000)
         sent = [(common.message(), "acme"), (common.message(), None),
                 (common.message(extra=b"X-Pool: none\r\n"), "acme"),

@@ -43,6 +43,23 @@ def headers(kind, *values):
     return in_pool("%s = (\n%s\n);" % (kind, ",\n".join("{ %s\n}" % v for v in values)))
 
 
+def record(keys, name="big", domain="big.example"):
+    """A good ISP record with more keys, or with a key of its own replaced."""
+    own = ["%s = %s;" % item for item in (("name", '"%s"' % name), ("domains", '[ "%s" ]' % domain))
+           if not re.search(r"^%s *=" % item[0], keys, re.M)]
+    return "{ " + " ".join(own) + "\n" + keys + "\n}"
+
+
+def isps(*records, kind="isps"):
+    return top("%s = (\n%s\n);" % (kind, ",\n".join(records)))
+
+
+def in_isp(keys):
+    return isps(record(keys))
+
+
+SPLIT = 'mixed_isps = "split"; reinject = "%s";\n'
+
 L = "pools[0]."
 BAD = [
     # --- files and their language ---
@@ -265,6 +282,114 @@ BAD = [
     ("key relative", in_pool('dkim_key = "key.pem"; #! pools[0].dkim_key | expected an absolute path')),
     ("key of a signature", in_pool('signatures = (\n{ selector = "x"; key = "@D@/none"; } '
                                    "#! pools[0].signatures | @D@/none\n);")),
+    # --- ISP records ---
+    ("unknown encoding", in_isp('encoding: {\nhtml = "qp"; #! isps[0].encoding.html | "qp": expected one of "keep"\n};')),
+    ("encoding in capitals", in_isp('encoding: { global = "8BIT"; }; #! isps[0].encoding.global | "8BIT": expected one')),
+    ("encoding 7bit", in_isp('encoding: { text = "7bit"; }; #! isps[0].encoding.text | "7bit": expected one of')),
+    ("encoding is a string", in_isp('encoding = "base64"; #! isps[0].encoding | is a string: expected a group')),
+    ("unknown kind of text", in_isp('encoding: { plain = "base64"; }; #! isps[0].encoding.plain | unknown key')),
+    ("record without name", isps('{ domains = [ "a.example" ]; } #! isps[0].name | missing')),
+    ("record name with a space", in_isp('name = "a b"; #! isps[0].name | "a b": expected a name of 1 to 64')),
+    ("record name '-'", in_isp('name = "-"; #! isps[0].name | "-": expected a name')),
+    ("star within a domain", in_isp('domains = [ "a.*.example" ]; #! isps[0].domains[0] | or *.example.com')),
+    ("star without a dot", in_isp('domains = [ "*example.com" ]; #! isps[0].domains[0] | or *.example.com')),
+    ("star over a top level", in_isp('domains = [ "*.com" ]; #! isps[0].domains[0] | "*.com": expected')),
+    ("dot before a domain", in_isp('domains = [ ".example.com" ]; #! isps[0].domains[0] | ".example.com": expected')),
+    ("recipient for a domain", in_isp('domains = [ "a@b.example" ]; #! isps[0].domains[0] | expected a domain name')),
+    ("string for domains", in_isp('domains = "a.example"; #! isps[0].domains | is a string: expected an array')),
+    ("MX host with a dot before it", in_isp('mx = [\n"mx.a.example",\n".b.example" #! isps[0].mx[1] | expected a do\n];')),
+    ("MX host is an address", in_isp('mx = [ "192.0.2.1" ]; #! isps[0].mx[0] | "192.0.2.1": expected a domain name')),
+    ("unknown key in a record", in_isp('domain = "a.example"; #! isps[0].domain | did you mean "domains"?')),
+    ("pool's key in a record", in_isp('dkim_key = "@D@/key.pem"; #! isps[0].dkim_key | unknown key')),
+    ("limits in a record", in_isp('limits = [ "1/second" ]; #! isps[0].limits | unknown key')),
+    ("connections below zero", in_isp("connections = -1; #! isps[0].connections | -1: expected a number from 0")),
+    ("two records with one domain",
+     isps(record(""), record("", "b")), {},
+     [("main.conf", 6, "isps[1].domains", '"big.example": record "big" (@D@/main.conf:3) has it already')]),
+    ("two records with one domain, U-label and A-label",
+     isps(record('domains = [ "bücher.example" ];'),
+          record('domains = [ "a.example", "xn--bcher-kva.example." ];', "b")), {},
+     [("main.conf", 6, "isps[1].domains", '"xn--bcher-kva.example": record "big" (@D@/main.conf:3) has it already')]),
+    ("two records with one suffix",
+     isps(record('domains = [ "*.a.example" ];'), record("", "b", "*.A.example")), {},
+     [("main.conf", 6, "isps[1].domains", '"*.a.example": record "big" (@D@/main.conf:3) has it already')]),
+    ("two records with one MX host",
+     isps(record('mx = [ "mx.a.example" ];'), record('mx = [ "MX.a.example" ];', "b", "b.example")), {},
+     [("main.conf", 6, "isps[1].mx", '"mx.a.example": record "big" (@D@/main.conf:3) has it already')]),
+    ("two records with one domain in two files", isps(record("")).replace("isps = (", '@include "a.conf"\nisps = (')
+     .replace("\nisps = (\n", '\nisps = (\n@include "b.conf"\n,\n'),
+     {"a.conf": "# nothing\n", "b.conf": "\n\n" + record("", "other")},
+     [("main.conf", 6, "isps[1].domains", '"big.example": record "other" (@D@/b.conf:3) has it already')]),
+    ("domain twice in a record", in_isp('domains = [ "a.example",\n"A.example." ];'), {},
+     [("main.conf", 3, "isps[0].domains", '"a.example" stands here twice')]),
+    ("MX host twice in a record", in_isp('mx = [ "*.a.example", "*.a.example" ];'), {},
+     [("main.conf", 3, "isps[0].mx", '"*.a.example" stands here twice')]),
+    ("two records of a name",
+     isps(record(""), record("", "BIG", "b.example")), {},
+     [("main.conf", 6, "isps[1].name", '"BIG": the record at @D@/main.conf:3 has it already')]),
+    ("two shipped records of a name",
+     isps(record(""), record("", domain="b.example"), kind="shipped_isps"), {},
+     [("main.conf", 6, "shipped_isps[1].name", '"big": the record at @D@/main.conf:3 has it already')]),
+    ("two shipped records with one domain",
+     isps(record(""), record("", "b"), kind="shipped_isps"), {},
+     [("main.conf", 6, "shipped_isps[1].domains", '"big.example": record "big" (@D@/main.conf:3) has it already')]),
+    ("record that can never match", isps('{ name = "a"; } #! isps[0].domains | can never match: expected domains or mx')),
+    ("record with empty lists",
+     isps('{ name = "a"; domains = [ ]; mx = [ ]; } #! isps[0].domains | can never match')),
+    ("shipped record that can never match",
+     isps('{ name = "a"; } #! shipped_isps[0].domains | can never match', kind="shipped_isps")),
+    ("default with domains", isps(record("", "Default")), {},
+     [("main.conf", 3, "isps[0].domains", 'expected none: "default" treats what no other record has')]),
+    ("default with MX hosts", isps('{ name = "default"; mx = [ "*.a.example" ]; } #! isps[0].domains | expected none')),
+    ("shipped default with domains", isps(record("", "default"), kind="shipped_isps"), {},
+     [("main.conf", 3, "shipped_isps[0].domains", "expected none")]),
+    ("records in include_dir", top('include_dir = "@D@/d";'),
+     {"d/a.conf": "\nisps = ( " + record("") + " );"}, [("d/a.conf", 2, "isps", "expected only pools in a file of")]),
+    ("ISP deletes From", in_isp('delete_headers = [ "fro*" ];'), {},
+     [("main.conf", 3, "isps[0].delete_headers", "other than From")]),
+    ("ISP sets DKIM-Signature", in_isp('set_headers = ( { name = "dkim-signature"; value = "a"; } ); '
+                                       "#! isps[0].set_headers | other than DKIM-Signature")),
+    ("ISP adds the control header", in_isp('add_headers = ( { name = "x-pool"; value = "a"; } ); '
+                                           "#! isps[0].add_headers | always removed")),
+    ("ISP sets a header twice", in_isp('set_headers = ( { name = "X-A"; value = "a"; },\n'
+                                       '{ name = "x-a"; value = "b"; } #! isps[0].set_headers | set twice\n);')),
+    ("ISP header without value", in_isp('add_headers = ( { name = "X-A"; } ); #! isps[0].add_headers[0].value | missing')),
+    ("ISP header with an unknown variable", in_isp('add_headers = ( { name = "X-A"; value = "${isps}"; } ); '
+                                                   "#! isps[0].add_headers[0].value | expected ${pool}, ${isp}")),
+    ("shipped record sets From", isps(record('set_headers = ( { name = "From"; value = "a"; } ); '
+                                             "#! shipped_isps[0].set_headers | other than From"), kind="shipped_isps")),
+    ("Content-Transfer-Encoding deleted", in_pool('delete_headers = [ "content-transfer-encoding" ]; '
+                                                  "#! pools[0].delete_headers | other than Content-Transfer-Encoding")),
+    ("Content-* deleted", in_isp('delete_headers = [ "Content-*" ];'), {},
+     [("main.conf", 3, "isps[0].delete_headers", "other than Content-Transfer-Encoding")]),
+    ("Content-Transfer-Encoding set",
+     headers("set_headers", 'name = "Content-Transfer-Encoding"; value = "8bit"; '
+             "#! pools[0].set_headers | other than Content-Transfer-Encoding")),
+    # --- recipients of several ISPs, look-ups ---
+    ("unknown mixed_isps", top('mixed_isps = "both"; #! mixed_isps | "both": expected one of "neutral", "defer", "split"')),
+    ("split without reinject", '#!! reinject | missing: expected smtp://HOST:PORT\n' + top('mixed_isps = "split";')),
+    ("reinject without a port", top('reinject = "smtp://127.0.0.1"; #! reinject | expected smtp://HOST:PORT')),
+    ("reinject without a scheme", top('reinject = "127.0.0.1:25"; #! reinject | expected smtp://HOST:PORT')),
+    ("reinject by TLS", top('reinject = "smtps://127.0.0.1:465"; #! reinject | expected smtp://HOST:PORT')),
+    ("reinject with a path", top('reinject = "smtp://127.0.0.1:25/x"; #! reinject | expected smtp://HOST:PORT')),
+    ("reinject with a login", top('reinject = "smtp://a@127.0.0.1:25"; #! reinject | expected smtp://HOST:PORT')),
+    ("reinject to IPv6 without brackets", top('reinject = "smtp://::1:25"; #! reinject | expected smtp://HOST:PORT')),
+    ("reinject to port 0", top('reinject = "smtp://127.0.0.1:0"; #! reinject | expected smtp://HOST:PORT')),
+    ("split, 127.0.0.1 not trusted", top(SPLIT % "smtp://127.0.0.1:10026"
+                                         + 'trusted_networks = [ "::1" ]; #! trusted_networks | expected 127.0.0.1 among')),
+    ("split, localhost not trusted", top(SPLIT % "smtp://localhost:10026"
+                                         + 'trusted_networks = [ "192.0.2.0/24" ]; #! trusted_networks | expected 127')),
+    ("split, ::1 not trusted", top(SPLIT % "smtp://[::1]:10026"
+                                   + 'trusted_networks = [ "127.0.0.0/8" ]; #! trusted_networks | expected ::1 among')),
+    ("resolver by name", top('resolver = "localhost"; #! resolver | "localhost": expected an IP address, or one with a')),
+    ("resolver with a colon", top('resolver = "127.0.0.1:53"; #! resolver | expected an IP address')),
+    ("resolver on port 65536", top('resolver = "127.0.0.1@65536"; #! resolver | expected an IP address')),
+    ("two resolvers", top('resolver = [ "127.0.0.1", "::1" ]; #! resolver | is an array')),
+    ("no time for the DNS", top("dns: { timeout_ms = 0; }; #! dns.timeout_ms | 0: expected a number from 10 to 60000")),
+    ("too much time for the DNS", top("dns: { timeout_ms = 60001; }; #! dns.timeout_ms | 60001: expected a number from")),
+    ("no cache", top("dns: { cache_entries = 99; }; #! dns.cache_entries | 99: expected a number from 100 to 10000000")),
+    ("safe_encoding is a string", top('safe_encoding = "yes"; #! safe_encoding | is a string: expected true or false')),
+    ("reencode_signed is a number", top("reencode_signed = 1; #! reencode_signed | is a number: expected true or false")),
     # --- everything in one run ---
     ("many errors of several files",
      top('nope = 1; #! nope | unknown\nno_pool = "zz"; #! no_pool | the name of a pool\n@include "a.conf"\n'
@@ -314,6 +439,26 @@ GOOD = [
     ("key with CRLF", in_pool('dkim_key = "@D@/crlf.pem";')),
     ("spf_domain shared by pools", top("", pool('spf_domain = "b.example.com";'),
                                        pool('spf_domain = "b.example.com";', "b", "mail.example.com"))),
+    ("ISP record with everything",
+     in_isp('mx = [ "*.big.example", "mx.other.example" ];\nconnections = 5; messages_per_connection = 10;\n'
+            'recipients_per_message = 100; delete_headers = [ "X-*" ];\n'
+            'encoding: { global = "keep"; html = "base64"; text = "quoted-printable"; };\n'
+            'set_headers = ( { name = "X-A"; value = "${isp}"; } ); add_headers = ( { name = "X-B"; value = "b"; } );')),
+    ("record with MX hosts only", isps('{ name = "a"; mx = [ "*.a.example" ]; }')),
+    ("record default", isps('{ name = "default"; encoding: { global = "8bit"; }; }')),
+    ("shipped and custom default", top('isps = ( { name = "default"; } ); shipped_isps = ( { name = "Default"; } );')),
+    ("custom record replaces a shipped one", isps(record("")) + "shipped_isps = (" + record("", "Big") + ");"),
+    ("custom record takes a domain", isps(record("")) + "shipped_isps = (" + record("", "other") + ");"),
+    ("domain and suffix, custom and shipped MX host",
+     isps(record('mx = [ "*.mx.example" ];'), record("", "b", "*.big.example"))
+     + "shipped_isps = (" + record('mx = [ "*.mx.example" ];', "c", "*.big.example") + ");"),
+    ("a broken record that is replaced", isps(record("")) + 'shipped_isps = ( { name = "big"; } );'),
+    ("split", top(SPLIT % "smtp://127.0.0.1:10026")),
+    ("split by IPv6", top(SPLIT % "smtp://[::1]:10026")),
+    ("split to another host", top(SPLIT % "smtp://mail.example.com:26" + 'trusted_networks = [ "192.0.2.1" ];')),
+    ("split where only 127.0.0.1 is trusted", top(SPLIT % "smtp://127.0.0.1:26" + 'trusted_networks = [ "127.0.0.1" ];')),
+    ("resolver with a port", top('resolver = "127.0.0.1@5353"; dns: { timeout_ms = 10; cache_entries = 100; };')),
+    ("resolver by IPv6", top('resolver = "2001:db8::53";')),
     ("templates", headers("add_headers", 'name = "X-A"; value = "${pool}:${header:X-B} $$ ${queue_id}";',
                           'name = "X-A"; value = "again";')),
 ]

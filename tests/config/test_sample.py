@@ -13,7 +13,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap                                                              # noqa: E402
 from poolctl import SOURCE, Directory, run                              # noqa: E402
 
-SAMPLE = os.path.join(SOURCE, "conf", "poolmilter.conf.sample")
+SAMPLE = os.path.join(SOURCE, "conf", "poolmilter.conf.sample.in")
+BUILT = os.path.join(os.environ.get("top_builddir", "."), "conf", "poolmilter.conf.sample")
+SHIPPED = os.path.join(SOURCE, "conf", "isps.conf")
+INCLUDE = '@include "%s/isps.conf"'
 
 # A commented line that holds settings: "#" and a key or a brace, not prose.
 COMMENTED = re.compile(r"^#( *(?:\{ )?[a-z_]+ = .*)$")
@@ -84,7 +87,8 @@ class Reader:
 
 
 def settings_of(text):
-    reader = Reader(text)
+    """All but what the file includes."""
+    reader = Reader("".join("\n" if line.startswith("@include ") else line for line in text.splitlines(True)))
     reader.group("")
     assert not reader.tokens
     return reader.found
@@ -116,7 +120,20 @@ class Sample(tap.TestCase):
     def test_every_key_of_the_table_stands_in_the_sample_once(self):
         paths = [path for path, _, _ in self.all]
         for path in self.table:
-            self.assertEqual(paths.count(path), 1, path)
+            if path != "shipped_isps":  # they stand in the file that the sample includes
+                self.assertEqual(paths.count(path), 1, path)
+
+    def test_shipped_records_are_included(self):
+        self.assertEqual(self.text.count("\n" + INCLUDE % "@pkgdatadir@" + "\n"), 1)
+        with open(SHIPPED, encoding="ascii") as f:
+            self.assertIn("\nshipped_isps = (\n", f.read())
+
+    def test_built_sample_names_the_data_directory(self):
+        with open(BUILT, encoding="ascii") as f:
+            built = f.read()
+        directory = re.search(r'^@include "(/.*/poolmilter)/isps\.conf"$', built, re.M)
+        self.assertTrue(directory, "no @include of isps.conf in the data directory")
+        self.assertEqual(built, self.text.replace("@pkgdatadir@", directory.group(1)))
 
     def test_every_key_of_the_sample_stands_in_the_table(self):
         for path, _, line in self.all:
@@ -128,8 +145,7 @@ class Sample(tap.TestCase):
         compared = 0
         for path, value, line in self.all:
             default = self.table[path][2]
-            if path in active or path.startswith(("pools[].signatures[]", "pools[].set_headers[]",
-                                                  "pools[].add_headers[]")):
+            if path in active or re.match(r"(pools|isps)\[\]\.(signatures|set_headers|add_headers)\[\]", path):
                 continue
             if default in ("none", "required if"):
                 self.assertIn("no default", lines[line - 1])
@@ -159,7 +175,7 @@ class Sample(tap.TestCase):
             os.mkdir(d.path("pools.d"))
             for there, here in (("/etc/poolmilter/", d.path("")), ("/run/poolmilter/", d.path("")),
                                 ('user = "poolmilter"', 'user = "%s"' % d.user),
-                                ('"postfix"', '"%s"' % d.group)):
+                                ("@pkgdatadir@", os.path.dirname(SHIPPED)), ('"postfix"', '"%s"' % d.group)):
                 self.assertIn(there, text)
                 text = text.replace(there, here)
             d.write("sample.conf", text)

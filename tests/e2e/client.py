@@ -138,6 +138,31 @@ class Client:
             return reply
         return self.content(content)
 
+    def send_in_turns(self, content, sender, rcpts, turns=20, **options):
+        """As an MTA does: recipients that get a 4xx are sent again, in a transaction of their own.
+        [(answer to the final dot, recipients of this transaction)]."""
+        done = []
+        while rcpts:
+            if len(done) == turns:
+                raise AssertionError("after %d turns %s still wait" % (turns, rcpts))
+            reply = self.mail(sender, options.get("mail_args", ""))
+            if not reply.accepted:
+                raise AssertionError("MAIL: %s" % reply)
+            answers = [(rcpt, self.rcpt(rcpt, options.get("rcpt_args", ""))) for rcpt in rcpts]
+            refused = [str(answer) for _, answer in answers
+                       if not (answer.accepted or answer.deferred)]
+            if refused:
+                raise AssertionError(refused)
+            taken = [rcpt for rcpt, answer in answers if answer.accepted]
+            if not taken:
+                raise AssertionError("all recipients deferred: %s" % answers)
+            rcpts = [rcpt for rcpt, answer in answers if answer.deferred]
+            reply = self.command("DATA", "DATA")
+            if reply.code == 354:
+                reply = self.content(content)
+            done.append((reply, taken))
+        return done
+
     def content(self, content):
         """What follows the 354."""
         return self._write(".", wire(content))

@@ -32,8 +32,10 @@ STRANGER = {"ADDR": "192.0.2.99", "NAME": "stranger.example"}
 
 # One line a message: keys in the documented order, unused ones "-".
 LOG_LINE = re.compile(
-    r"poolmilter\[\d+\]: (?P<id>\w+): pool=(?P<pool>\S+) isp=- from=<(?P<sender>[^>]*)> "
+    r"poolmilter\[\d+\]: (?P<id>\w+): pool=(?P<pool>\S+) isp=(?P<isp>\S+) "
+    r"(mixed=(?P<mixed>neutral|alike|split) (split=(?P<split>\S+) )?)?from=<(?P<sender>[^>]*)> "
     r"return_path=(?P<return_path>\S+) nrcpt=(?P<nrcpt>\d+) size=(?P<size>\d+) "
+    r"encoded=(?P<encoded>\S+) (reason=(?P<not_encoded>\S+) )?"
     r"headers=(?P<headers>\S+) dkim=(?P<dkim>\S+) took_ms=[\d.]+ result=(?P<result>\w+)"
     r"(?P<reason> reason=.+)?$")
 

@@ -12,7 +12,8 @@ usage() {
 Usage: tests/fuzz/run.sh [options]
 
   --seconds N    run each target for N seconds (default 60)
-  --target NAME  only this one; may be repeated: process template author token config milter_io
+  --target NAME  only this one; may be repeated: process template author token config codec
+                 mime milter_io
   --corpus DIR   keep what is found to be of use in DIR/NAME and begin with it
   --cc CC        a clang with libFuzzer (default clang)
   --prove        plant a fault for each target, which must find it within N seconds
@@ -22,7 +23,7 @@ END
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-all='process template author token config milter_io'
+all='process template author token config codec mime milter_io'
 seconds=60 targets='' corpus='' cc=clang prove=no
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -165,6 +166,10 @@ plant() {
 		file=core/token.c script='s/(digest, given, MAC_SIZE)/(digest, given, MAC_SIZE - 1)/' ;;
 	config) # a long string that is not closed: reading goes on behind the end
 		file=io/conf_text.c script="/^string_length/,/^}/s/ == '.0')/ == 0 \&\& i < 8)/" ;;
+	codec) # a last line of 76 octets gets a soft line break
+		file=core/codec.c script='s/p == end ? !as_lines : /p == end || /' ;;
+	mime) # content of more than 150 octets loses its last one
+		file=core/recode.c script='s/encode(data, len, whole/encode(data, len - (len > 150), whole/' ;;
 	milter_io) # a packet counts as there when its last octets are not
 		file=daemon/milter_io.c script='s/have - HEAD_SIZE >= /have >= /' ;;
 	esac

@@ -311,6 +311,8 @@ class Milter:
 def _edit(answer, data):
     """One modification request, its fields taken apart as milter8_event() does."""
     if answer == b"b":
+        if len(data) > BODY_CHUNK:      # MILTER_CHUNK_SIZE: more is for nobody to send
+            raise ProtocolError("body chunk of %d octets" % len(data))
         return ("replbody", data)
     if answer in (b"m", b"i"):
         (index,) = struct.unpack(">I", data[:4])

@@ -25,6 +25,11 @@ _PATH = re.compile(
     rb"""<?(?:[^\x00-\x20()<>@,;:\\"\[\]\x7f]+|"(?:[^"\\\r\n]|\\.)*")@[^\x00-\x20()<>@,;:\\"\x7f]+>?$""")
 
 
+_ACTIONS = {"addheader": milter.ADDHDRS, "insheader": milter.ADDHDRS, "chgheader": milter.CHGHDRS,
+            "replbody": milter.CHGBODY, "addrcpt": milter.ADDRCPT | milter.ADDRCPT_PAR,
+            "delrcpt": milter.DELRCPT, "chgfrom": milter.CHGFROM, "quarantine": milter.QUARANTINE}
+
+
 class BadEdit(AssertionError):
     """The milter asked for what Postfix answers with 451 4.3.5, or what nobody should ask for."""
 
@@ -139,13 +144,10 @@ class QueueFile:
     def end_body_run(self):
         if self.body_run is None or self.body_run is False:
             return
-        lines = bytes(self.body_run).split(b"\n")
-        last = lines.pop()
-        ended = [line[:-1] if line.endswith(b"\r") else line for line in lines]
-        if last:
-            ended.append(last)
-        self.body = b"".join(line + b"\r\n" for line in ended)
-        self.body_run = False
+        body, self.body_run = bytes(self.body_run), False
+        if body.count(b"\n") != body.count(b"\r\n"):      # an LF ends a line, with or without a CR
+            body = re.sub(rb"\r?\n", b"\r\n", body)
+        self.body = body + (b"" if not body or body.endswith(b"\n") else b"\r\n")
 
 
 def _label(header):
@@ -250,6 +252,7 @@ class Session:
         if shown and self._content(result, queue_id):
             edits, reply = self.filter.end_of_message()
             result.treated, result.edits = True, edits
+            _check_actions(edits, self.filter.actions)
             _apply(result, queue, edits)
             result.refuse("eom", reply)
         if result.status == "accepted":
@@ -314,6 +317,13 @@ class Session:
         return result.refuse(stage, reply) or not reply.goes_on
 
 
+def _check_actions(edits, actions):
+    """Sendmail takes only what was negotiated; Postfix takes all."""
+    for edit in edits:
+        if not _ACTIONS[edit[0]] & actions:
+            raise BadEdit("%s was not negotiated" % edit[0])
+
+
 def _apply(result, queue, edits):
     """Carry out the requests in their order, as cleanup_milter.c does."""
     for kind, *fields in edits:
@@ -345,7 +355,24 @@ def _apply_envelope(result, kind, fields):
     elif kind == "addrcpt" and address not in result.recipients:
         result.recipients.append(address)
     elif kind == "delrcpt":
-        result.recipients = [other for other in result.recipients if other != address]
+        _delete_recipient(result, address)
+
+
+def _internal(address):
+    """An address as Postfix stores it, without quoting (tok822_internalize())."""
+    local, at, domain = address.rpartition(b"@")
+    if local[:1] == b'"':
+        local = re.sub(rb"\\(.)", rb"\1", local[1:-1], flags=re.S)
+    return local + at + domain
+
+
+def _delete_recipient(result, address):
+    """cleanup_del_rcpt(): every recipient that the client gave so, case included.  That there must be one
+    is a demand of ours: Postfix says nothing."""
+    kept = [other for other in result.recipients if _internal(other) != _internal(address)]
+    if len(kept) == len(result.recipients):
+        raise BadEdit("recipient %r is to be deleted, there are %r" % (address, result.recipients))
+    result.recipients = kept
 
 
 def _change_arguments(result, text):

@@ -96,6 +96,11 @@ def milter_name(socket_name):
     return "inet:%s:%s" % (inet[2], inet[1]) if inet else socket_name
 
 
+def service(line, settings):
+    """An entry of master.cf with parameters of its own."""
+    return "".join([line + "\n", *("  -o { %s = %s }\n" % item for item in settings.items())])
+
+
 def setting(name):
     """The compiled-in value of a parameter."""
     # Its warning where /etc/postfix is empty ("No configuration") is none for us.
@@ -106,13 +111,18 @@ def setting(name):
 
 class Postfix(Instance):
     """milter: "unix:/path", "inet:PORT@HOST" or None, used for SMTP and for pickup.
-    settings: main.cf parameters that win over MAIN."""
+    settings: main.cf parameters that win over MAIN.
+    listeners: further smtpd, {port: {parameter: value}}; the parameters are for that one alone.
+    cleanups: further cleanup, {service name: {parameter: value}}."""
 
     NAME = "Postfix"
 
-    def __init__(self, relay_port, milter=None, settings=None):
+    def __init__(self, relay_port, milter=None, settings=None, listeners=None,
+                 cleanups=None):
         super().__init__(relay_port, milter)
         self.settings = settings or {}
+        self.listeners = listeners or {}
+        self.cleanups = cleanups or {}
 
     def _set_up(self):
         self._make_directories()
@@ -170,6 +180,10 @@ class Postfix(Instance):
         os.utime(os.path.join(self.config, "main.cf"), (past, past))
         with open(os.path.join(self.config, "master.cf"), "w") as out:
             out.write(MASTER.format(port=self.port))
+            for port, settings in self.listeners.items():
+                out.write(service("127.0.0.1:%d inet n - n - - smtpd" % port, settings))
+            for name, settings in self.cleanups.items():
+                out.write(service("%s unix n - n - 0 cleanup" % name, settings))
 
     def _start_master(self):
         program = os.path.join(setting("daemon_directory"), "master")

@@ -28,7 +28,7 @@ define(`QUEUE_DIR', `{top}/queue')
 define(`confPID_FILE', `{top}/sendmail.pid')
 define(`STATUS_FILE', `{top}/statistics')
 define(`HELP_FILE', `{top}/help')
-define(`ALIAS_FILE', `{top}/aliases')
+define(`ALIAS_FILE', `stab:{top}/aliases')
 define(`confCW_FILE', `-o {top}/local-host-names')
 define(`confCT_FILE', `-o {top}/trusted-users')
 define(`confCR_FILE', `-o {top}/relay-domains')
@@ -52,10 +52,13 @@ FEATURE(`promiscuous_relay')
 FEATURE(`accept_unresolvable_domains')
 FEATURE(`accept_unqualified_senders')
 DAEMON_OPTIONS(`Name=MTA, Family=inet, Addr=127.0.0.1, Port={port}')
+{listeners}
 {milter}
 MAILER(`local')
 MAILER(`smtp')
 """
+
+LISTENER = "DAEMON_OPTIONS(`Name=MTA{number}, Family=inet, Addr=127.0.0.1, Port={port}')"
 
 MILTER = "INPUT_MAIL_FILTER(`poolmilter', `S={socket}, F=T, T=C:10s;S:20s;R:20s;E:60s')"
 
@@ -110,7 +113,15 @@ def unpack(root):
 
 
 class Sendmail(Instance):
+    """listeners: further ports on which it listens, with the same milter.
+    aliases: lines of aliases(5), for local parts at HOST."""
+
     NAME = "Sendmail"
+
+    def __init__(self, relay_port, milter=None, listeners=(), aliases=""):
+        super().__init__(relay_port, milter)
+        self.aliases = aliases
+        self.listeners = listeners
 
     def _set_up(self):
         unpack(self._root)
@@ -131,13 +142,15 @@ class Sendmail(Instance):
 
     def _configure(self):
         os.mkdir(os.path.join(self.directory, "queue"), 0o700)
-        for name, text in (("aliases", ""), ("service.switch", "hosts files\naliases files\n"),
+        for name, text in (("aliases", self.aliases), ("service.switch", "hosts files\naliases files\n"),
                            ("hosts", "127.0.0.1 %s localhost\n" % HOST)):
             with open(os.path.join(self.directory, name), "w") as out:
                 out.write(text)
         source = M4.format(
             cf=os.path.join(self._root, CF), top=self.directory, port=self.port, host=HOST,
             relay_port=self.relay_port,
+            listeners="\n".join(LISTENER.format(number=number, port=port)
+                                for number, port in enumerate(self.listeners, 2)),
             milter=MILTER.format(socket=self.milter) if self.milter else "")
         # m4's warning is about FEATURE(`promiscuous_relay'): only loopback can reach this one.
         done = subprocess.run(["m4", "-D_CF_DIR_=%s/" % os.path.join(self._root, CF)],

@@ -12,7 +12,7 @@
 struct loaded {
 	struct eml e;
 	struct message *m;
-	struct image *image;
+	struct plan *plan;
 };
 
 static void
@@ -28,13 +28,13 @@ load(struct loaded *l, const char *data, size_t len)
 	l->m = message_new("", 1 << 30);
 	eml_parse(&l->e, l->m);
 	message_seal(l->m);
-	l->image = image_new(l->m);
+	l->plan = plan_new(l->m);
 }
 
 static void
 unload(struct loaded *l)
 {
-	image_free(l->image);
+	plan_free(l->plan);
 	message_free(l->m);
 	eml_free(&l->e);
 }
@@ -45,7 +45,7 @@ written(const struct loaded *l, size_t *len)
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
 
-	eml_write(&l->e, l->image, out);
+	eml_write(&l->e, l->plan, out);
 	(void)fclose(out);
 	return text;
 }
@@ -94,7 +94,7 @@ test_cases(void **state)
 		size_t len;
 
 		load(&l, cases[i].file, strlen(cases[i].file));
-		header = fixture_image_text(l.image);
+		header = fixture_image_text(l.plan->image);
 		check_string(cases[i].name, header, cases[i].header);
 		check_string(cases[i].name, l.m->body.len > 0 ? l.m->body.data : "", cases[i].body);
 		back = written(&l, &len);
@@ -166,8 +166,8 @@ test_edits_take_the_files_line_ends(void **state)
 		size_t len;
 
 		load(&l, cases_of_ends[i].file, strlen(cases_of_ends[i].file));
-		image_add(l.image, "N", " c\n d", 5);
-		image_insert(l.image, "S", " a\n b", 5);
+		image_add(l.plan->image, "N", " c\n d", 5);
+		image_insert(l.plan->image, "S", " a\n b", 5);
 		back = written(&l, &len);
 		check_string(cases_of_ends[i].name, back, cases_of_ends[i].want);
 		free(back);

@@ -33,7 +33,8 @@ run(struct run *r, const char *rules, const char *header, const char *rcpts)
 	r->m->login = g_strdup("log\r\nX-Evil: in");
 	r->plan = plan_new(r->m);
 	r->plan->pool = r->s->pools->pdata[0];
-	job = (struct job){r->s, r->m, NULL, 0};
+	job = (struct job){.settings = r->s, .message = r->m};
+	r->plan->isp = r->s->default_isp;
 	assert_true(stage_headers(&job, r->plan));
 	r->image = fixture_image_text(r->plan->image);
 	g_strfreev(list);

@@ -160,7 +160,10 @@ naive_set(GPtrArray *lines, const char *name, const char *value)
 	return 0;
 }
 
-/* ---- scripts: "-NAME" deletes, "=NAME value" sets, "+NAME value" adds, "^NAME value" inserts */
+/*
+ * ---- scripts: "-NAME" deletes, "=NAME value" sets, "+NAME value" adds, "^NAME value" inserts,
+ * "~N value" changes field N of the message (only first, as long as the numbers hold)
+ */
 
 static void
 run(const char *test, struct image *image, GPtrArray *naive, const char *op)
@@ -180,6 +183,12 @@ run(const char *test, struct image *image, GPtrArray *naive, const char *op)
 	case '+':
 		image_add(image, name, copy, strlen(copy));
 		g_ptr_array_add(naive, line_new(name, strlen(name), copy));
+		break;
+	case '~':
+		if (g_ascii_strtoull(name, NULL, 10) >= naive->len)
+			break;
+		image_change(image, (guint)g_ascii_strtoull(name, NULL, 10), copy, strlen(copy));
+		line_set_value(naive->pdata[g_ascii_strtoull(name, NULL, 10)], copy);
 		break;
 	case '^':
 		image_insert(image, name, copy, strlen(copy));
@@ -246,6 +255,15 @@ test_scripts(void **state)
 		{"add keeps order", "A: 1\n", "+B 1|+B 2|+A 3", "A: 1\nB: 1\nB: 2\nA: 3\n"},
 		{"insert puts on top", "A: 1\n", "^S 1|^S 2", "S: 2\nS: 1\nA: 1\n"},
 		{"all together", "A: 1\nB: 2\nC: 3\nB: 4\n", "-A|=B new|+D 5|^S 6", "S: 6\nB: new\nC: 3\nD: 5\n"},
+		{"delete takes back an addition", "A: 1\nB: 2\n", "+C 3|+A 4|+B 5|-A", "B: 2\nC: 3\nB: 5\n"},
+		{"wildcard takes back additions", "X-A: 1\n", "+X-B 2|+Y 3|+X-C 4|-X-*", "Y: 3\n"},
+		{"set takes back additions", "A: 1\n", "+A 2|+B 3|=A new", "A: new\nB: 3\n"},
+		{"set of what was only added", "B: 1\n", "+A 2|+C 3|+A 4|=A new", "B: 1\nA: new\nC: 3\n"},
+		{"set after a set", "A: 1\n", "=A 2|+B 3|=A new|-B", "A: new\n"},
+		{"delete after a set", "A: 1\nA: 2\nB: 3\n", "=A 2|-A|+A 4", "B: 3\nA: 4\n"},
+		{"change one of three", "A: 1\na: 2\nA: 3\n", "~1 new", "A: 1\na: new\nA: 3\n"},
+		{"change, then delete", "A: 1\nA: 2\nB: 3\n", "~1 new|-A", "B: 3\n"},
+		{"change, take back, change", "A: 1\nB: 2\n", "~0 x|+C 3|~1 y|-C", "A: x\nB: y\n"},
 		{"folded values", "A: 1\n 2\n\t3\nB: x\n", "=B 4\n 5", "A: 1\n 2\n\t3\nB: 4\n 5\n"},
 		{"empty values", "A:\nB:\n", "-A|=B new", "B: new\n"},
 	};
@@ -307,7 +325,7 @@ random_header(GRand *random)
 	return g_string_free(header, FALSE);
 }
 
-/* Ops in the order of the pipeline: deletes, sets (each name once), adds, inserts. */
+/* Ops in the order of the pipeline: changes, then twice deletes, sets (each name once), adds; inserts. */
 static char **
 random_script(GRand *random)
 {
@@ -316,13 +334,19 @@ random_script(GRand *random)
 	static const char *const adds[] = {"X-A", "X-New", "Y"};
 	GPtrArray *script = g_ptr_array_new();
 
-	for (int n = g_rand_int_range(random, 0, 4); n > 0; n--)
-		g_ptr_array_add(script, g_strdup_printf("-%s", pick(random, patterns, G_N_ELEMENTS(patterns))));
-	for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
-		if (g_rand_int_range(random, 0, 3) == 0)
-			g_ptr_array_add(script, g_strdup_printf("=%s set%zu", sets[i], i));
-	for (int n = g_rand_int_range(random, 0, 4); n > 0; n--)
-		g_ptr_array_add(script, g_strdup_printf("+%s add%d", pick(random, adds, G_N_ELEMENTS(adds)), n));
+	for (int n = g_rand_int_range(random, 0, 3); n > 0; n--)
+		g_ptr_array_add(script, g_strdup_printf("~%d change", g_rand_int_range(random, 0, 12)));
+	for (int round = 0; round < 2; round++) {
+		for (int n = g_rand_int_range(random, 0, 4); n > 0; n--)
+			g_ptr_array_add(script, g_strdup_printf("-%s", pick(random, patterns,
+									      G_N_ELEMENTS(patterns))));
+		for (size_t i = 0; i < G_N_ELEMENTS(sets); i++)
+			if (g_rand_int_range(random, 0, 3) == 0)
+				g_ptr_array_add(script, g_strdup_printf("=%s set%zu", sets[i], i));
+		for (int n = g_rand_int_range(random, 0, 4); n > 0; n--)
+			g_ptr_array_add(script,
+					g_strdup_printf("+%s add%d", pick(random, adds, G_N_ELEMENTS(adds)), n));
+	}
 	for (int n = g_rand_int_range(random, 0, 4); n > 0; n--)
 		g_ptr_array_add(script, g_strdup_printf("^%s ins%d", n % 2 ? "DKIM-Signature" : "X-A", n));
 	g_ptr_array_add(script, NULL);

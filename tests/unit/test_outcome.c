@@ -23,25 +23,25 @@ test_lines(void **state)
 	} cases[] = {
 		{"treated", "4F2A3B", "a@example.com", "b+x@b.example.com", &acme, 1, 1, 2,
 		 "example.com/ak/rsa-sha256", 940, VERDICT_ACCEPTED, NULL,
-		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=<b+x@b.example.com> nrcpt=1 size=10 "
+		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=<b+x@b.example.com> nrcpt=1 size=10 encoded=- "
 		 "headers=+1-2 dkim=example.com/ak/rsa-sha256 took_ms=0.9 result=accepted"},
 		{"treated, nothing changed", "4F2A3B", "a@example.com", NULL, &acme, 3, 0, 0, "", 0, VERDICT_ACCEPTED, NULL,
-		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=- nrcpt=3 size=10 headers=+0-0 dkim=- "
+		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=- nrcpt=3 size=10 encoded=- headers=+0-0 dkim=- "
 		 "took_ms=0.0 result=accepted"},
 		{"two signatures", "4F2A3B", "", NULL, &acme, 1, 0, 0, "a/b/c,d/e/f", 1234567, VERDICT_ACCEPTED, NULL,
-		 "4F2A3B: pool=acme isp=- from=<> return_path=- nrcpt=1 size=10 headers=+0-0 dkim=a/b/c,d/e/f "
+		 "4F2A3B: pool=acme isp=- from=<> return_path=- nrcpt=1 size=10 encoded=- headers=+0-0 dkim=a/b/c,d/e/f "
 		 "took_ms=1234.6 result=accepted"},
 		{"passed", "4F2A3B", "a@x", NULL, NULL, 1, 0, 0, NULL, -1, VERDICT_PASSED, "no-pool",
-		 "4F2A3B: pool=- isp=- from=<a@x> return_path=- nrcpt=1 size=10 headers=- dkim=- took_ms=- result=passed "
+		 "4F2A3B: pool=- isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=- dkim=- took_ms=- result=passed "
 		 "reason=no-pool"},
 		{"deferred", "4F2A3B", "a@x", NULL, &acme, 1, 0, 0, NULL, 50, VERDICT_DEFERRED, "signature",
-		 "4F2A3B: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 headers=- dkim=- took_ms=0.1 "
+		 "4F2A3B: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=- dkim=- took_ms=0.1 "
 		 "result=deferred reason=signature"},
 		{"rejected without queue ID", NULL, "a@x", NULL, NULL, 0, 0, 0, NULL, 0, VERDICT_REJECTED, "size",
-		 "-: pool=- isp=- from=<a@x> return_path=- nrcpt=0 size=10 headers=- dkim=- took_ms=0.0 result=rejected "
+		 "-: pool=- isp=- from=<a@x> return_path=- nrcpt=0 size=10 encoded=- headers=- dkim=- took_ms=0.0 result=rejected "
 		 "reason=size"},
 		{"held", "1", "a@x", NULL, &acme, 1, 0, 0, NULL, 0, VERDICT_HELD, NULL,
-		 "1: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 headers=+0-0 dkim=- took_ms=0.0 result=held"},
+		 "1: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=+0-0 dkim=- took_ms=0.0 result=held"},
 	};
 
 	(void)state;

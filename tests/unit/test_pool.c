@@ -85,7 +85,7 @@ test_stage(void **state)
 		struct settings *s = fixture_settings(config);
 		struct message *m = fixture_message(cases[i].header, "", NULL);
 		struct plan *plan = plan_new(m);
-		const struct job job = {s, m, NULL, 0};
+		const struct job job = {.settings = s, .message = m};
 		char *image;
 
 		m->login = g_strdup(cases[i].login);
@@ -120,7 +120,7 @@ test_refusals_are_alike(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		struct message *m = fixture_message(headers[i], "", NULL);
 		struct plan *plan = plan_new(m);
-		const struct job job = {s, m, NULL, 0};
+		const struct job job = {.settings = s, .message = m};
 
 		assert_false(stage_pool(&job, plan));
 		replies[i] = g_strdup_printf("%s %s %s", plan->reply_code, plan->reply_status, plan->reply);

@@ -194,7 +194,7 @@ test_stage(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct message *m = fixture_message("From: a@b\n", cases[i].sender, NULL);
 		struct plan *plan = plan_new(m);
-		const struct job job = {settings, m, NULL, NOW};
+		const struct job job = {.settings = settings, .message = m, .now = NOW};
 		char **rcpts = g_strsplit(cases[i].rcpts, "|", -1), *local;
 		const char *domain;
 
@@ -232,7 +232,7 @@ test_no_secret(void **state)
 	const struct secret kept = g_array_index(secrets, struct secret, 0);
 	struct message *m = fixture_message("From: a@b\n", "a@signed.example", "u@example.org");
 	struct plan *plan = plan_new(m);
-	const struct job job = {settings, m, NULL, NOW};
+	const struct job job = {.settings = settings, .message = m, .now = NOW};
 
 	(void)state;
 	g_array_set_size(secrets, 0);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 static struct fake_signer fake;
+static const struct session_tools tools = {&fake.signer, NULL, NULL};
 
 #define POOLS                                                                                              \
 	"max_message_size = 1024;"                                                                          \
@@ -39,7 +40,7 @@ teardown(void **state)
 static struct session *
 connected(const char *client, bool local)
 {
-	struct session *s = session_new(&fake.signer);
+	struct session *s = session_new(&tools);
 	struct address a = {.known = false};
 
 	if (client != NULL)
@@ -59,9 +60,9 @@ send_up_to(struct session *s, enum stage last, const char *domain)
 	char *sender = g_strconcat("a@", domain, NULL), *from = g_strconcat(" a@", domain, NULL);
 	const struct plan *plan = NULL;
 
-	session_mail(s, sender, "login");
+	session_mail(s, sender, "login", false);
 	if (last >= RCPT)
-		assert_int_equal(session_rcpt(s, "u@example.org"), SESSION_CONTINUE);
+		assert_int_equal(session_rcpt(s, "u@example.org", false), SESSION_CONTINUE);
 	if (last >= DATA)
 		assert_int_equal(session_data(s, "4F2A3B"), SESSION_CONTINUE);
 	if (last >= HEADER)
@@ -105,7 +106,7 @@ by_abort(struct session *s)
 static void
 by_new_mail(struct session *s)
 {
-	session_mail(s, "other@two.example", NULL);
+	session_mail(s, "other@two.example", NULL, false);
 	session_end(s);
 }
 
@@ -184,8 +185,8 @@ test_trust_is_of_the_connection_and_login_of_the_message(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct session *s = connected(cases[i].client, cases[i].local);
 
-		session_mail(s, "a@one.example", cases[i].login);
-		check_int(cases[i].name, session_rcpt(s, "u@example.org"), SESSION_CONTINUE);
+		session_mail(s, "a@one.example", cases[i].login, false);
+		check_int(cases[i].name, session_rcpt(s, "u@example.org", false), SESSION_CONTINUE);
 		check_int(cases[i].name, session_data(s, "4F2A3B"), cases[i].answer);
 		check_int(cases[i].name, session_in_progress(), cases[i].answer == SESSION_CONTINUE);
 		if (cases[i].answer == SESSION_ACCEPT)
@@ -193,7 +194,7 @@ test_trust_is_of_the_connection_and_login_of_the_message(void **state)
 		session_end(s);
 		/* The next message of the connection: the login is gone. */
 		if (cases[i].login != NULL && *cases[i].login != '\0') {
-			session_mail(s, "a@one.example", NULL);
+			session_mail(s, "a@one.example", NULL, false);
 			check_int(cases[i].name, session_data(s, "4F2A3B"), SESSION_ACCEPT);
 		}
 		session_free(s);
@@ -205,17 +206,17 @@ test_trust_is_of_the_connection_and_login_of_the_message(void **state)
 static void
 test_out_of_order(void **state)
 {
-	struct session *s = session_new(&fake.signer);
+	struct session *s = session_new(&tools);
 
 	(void)state;
 	session_end(s);
-	assert_int_equal(session_rcpt(s, "u@example.org"), SESSION_CONTINUE);
+	assert_int_equal(session_rcpt(s, "u@example.org", false), SESSION_CONTINUE);
 	assert_int_equal(session_data(s, NULL), SESSION_CONTINUE);
 	session_header(s, "From", " a");
 	session_body(s, "x", 1);
 	assert_null(session_eom(s, NULL));
 	assert_int_equal(session_in_progress(), 0);
-	session_mail(s, "a@one.example", "login");
+	session_mail(s, "a@one.example", "login", false);
 	assert_int_equal(session_data(s, "1"), SESSION_CONTINUE);
 	assert_int_equal(session_data(s, "1"), SESSION_CONTINUE);
 	assert_int_equal(session_in_progress(), 1);
@@ -232,7 +233,7 @@ test_end_of_message_without_data(void **state)
 	const struct plan *plan;
 
 	(void)state;
-	session_mail(s, "a@one.example", NULL);
+	session_mail(s, "a@one.example", NULL, false);
 	session_header(s, "From", " a@one.example");
 	plan = session_eom(s, "1");
 	assert_non_null(plan);
@@ -248,11 +249,11 @@ test_bounces(void **state)
 	struct session *s = connected("203.0.113.9", false);
 
 	(void)state;
-	session_mail(s, "", NULL);
-	assert_int_equal(session_rcpt(s, "b+forged@b.one.example"), SESSION_REFUSE);
-	assert_int_equal(session_rcpt(s, "postmaster@b.one.example"), SESSION_CONTINUE);
-	assert_int_equal(session_rcpt(s, "bounce@b.two.example"), SESSION_CONTINUE);
-	assert_int_equal(session_rcpt(s, "user@elsewhere.example"), SESSION_CONTINUE);
+	session_mail(s, "", NULL, false);
+	assert_int_equal(session_rcpt(s, "b+forged@b.one.example", false), SESSION_REFUSE);
+	assert_int_equal(session_rcpt(s, "postmaster@b.one.example", false), SESSION_CONTINUE);
+	assert_int_equal(session_rcpt(s, "bounce@b.two.example", false), SESSION_CONTINUE);
+	assert_int_equal(session_rcpt(s, "user@elsewhere.example", false), SESSION_CONTINUE);
 	session_free(s);
 }
 
@@ -263,9 +264,9 @@ test_refused_recipient_does_not_count(void **state)
 	struct session *s = connected("192.0.2.1", false);
 
 	(void)state;
-	session_mail(s, "a@one.example", "login");
-	assert_int_equal(session_rcpt(s, "b+forged@b.one.example"), SESSION_REFUSE);
-	assert_int_equal(session_rcpt(s, "u@example.org"), SESSION_CONTINUE);
+	session_mail(s, "a@one.example", "login", false);
+	assert_int_equal(session_rcpt(s, "b+forged@b.one.example", false), SESSION_REFUSE);
+	assert_int_equal(session_rcpt(s, "u@example.org", false), SESSION_CONTINUE);
 	assert_int_equal(session_data(s, "4F2A3B"), SESSION_CONTINUE);
 	session_header(s, "From", " a@one.example");
 	assert_non_null(session_eom(s, NULL));
@@ -280,7 +281,7 @@ test_too_large(void **state)
 	const struct plan *plan;
 
 	(void)state;
-	session_mail(s, "a@one.example", "login");
+	session_mail(s, "a@one.example", "login", false);
 	assert_int_equal(session_data(s, "1"), SESSION_CONTINUE);
 	session_header(s, "From", " a@one.example");
 	for (int i = 0; i < 2000; i++)
@@ -315,9 +316,9 @@ test_reload_in_the_middle(void **state)
 	const struct plan *plan;
 
 	(void)state;
-	session_mail(s, "a@one.example", "login");
+	session_mail(s, "a@one.example", "login", false);
 	snapshot_set(fixture_settings("pools = (" POOL("new", "one.example", "return_path = \"plain\";") ");"));
-	assert_int_equal(session_rcpt(s, "u@example.org"), SESSION_CONTINUE);
+	assert_int_equal(session_rcpt(s, "u@example.org", false), SESSION_CONTINUE);
 	assert_int_equal(session_data(s, "1"), SESSION_CONTINUE);
 	session_header(s, "From", " a@one.example");
 	plan = session_eom(s, "1");
@@ -345,8 +346,8 @@ test_stop(void **state)
 	assert_int_equal(plan->verdict, VERDICT_ACCEPTED);
 	session_log(busy, true);
 	session_free(busy);
-	session_mail(s, "a@one.example", "login");
-	assert_int_equal(session_rcpt(s, "u@example.org"), SESSION_CONTINUE);
+	session_mail(s, "a@one.example", "login", false);
+	assert_int_equal(session_rcpt(s, "u@example.org", false), SESSION_CONTINUE);
 	assert_int_equal(session_data(s, "2"), SESSION_DEFER);
 	assert_int_equal(session_in_progress(), 0);
 	assert_null(session_eom(s, "2"));

@@ -105,6 +105,14 @@ defaults_are_those_of_the_manual(void **state)
 	assert_string_equal(s->return_path.local_part, "b");
 	assert_int_equal(s->return_path.expire_days, 14);
 	assert_true(s->return_path.check_bounces);
+	assert_int_equal(s->mixed_isps, MIXED_NEUTRAL);
+	assert_null(s->reinject);
+	assert_true(s->safe_encoding);
+	assert_false(s->reencode_signed);
+	assert_null(s->resolver);
+	assert_int_equal(s->dns.timeout_ms, 2000);
+	assert_int_equal(s->dns.cache_entries, 100000);
+	assert_int_equal(s->isps->len + s->shipped_isps->len, 0);
 	assert_int_equal(s->trusted_networks->len, 2);
 	assert_true(address_parse(&local, "127.1.2.3"));
 	assert_true(network_match((struct network *)(void *)s->trusted_networks->data, 2, &local));
@@ -340,7 +348,7 @@ risky_settings_are_warned_of(void **state)
 	static const struct {
 		const char *table, *key, *text, *warning;
 	} cases[] = {
-		{"pool", "delete_headers", "Content-T*", "changing Content-Type"},
+		{"pool", "delete_headers", "Content-Ty*", "changing Content-Type"},
 		{"pool", "delete_headers", "Message-ID", "changing Message-ID"},
 		{"pool", "spf_domain", "notb.example.com", "is not below sender_domain"},
 		{"top", "socket_mode", "0666", "anyone on this host"},
@@ -382,6 +390,67 @@ secret_is_needed_by_signed_and_verp(void **state)
 }
 
 static void
+secret_is_needed_by_split(void **state)
+{
+	struct settings *s = settings_new();
+
+	(void)state;
+	set(&setting_table_pool, add_pool(s, "a"), "return_path", "keep");
+	set(&setting_table, s, "mixed_isps", "defer");
+	assert_false(settings_need_secret(s));
+	set(&setting_table, s, "mixed_isps", "split");
+	assert_true(settings_need_secret(s));
+	settings_unref(s);
+}
+
+/* Adds a record with one domain. */
+static struct isp *
+add_isp(struct settings *s, const char *list, const char *name, const char *domain)
+{
+	struct isp *isp = setting_add_item(setting_find(&setting_table, list), s);
+
+	isp->origin = (struct origin){"test.conf", 100 + s->isps->len + s->shipped_isps->len};
+	set(&setting_table_isp, isp, "name", name);
+	set(&setting_table_isp, isp, "domains", domain);
+	return isp;
+}
+
+static void
+records_are_settled(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct isp *mine, *theirs, *gone;
+
+	(void)state;
+	add_pool(s, "a");
+	mine = add_isp(s, "isps", "mine", "B\xc3\xbc"
+					  "cher.example.");
+	theirs = add_isp(s, "shipped_isps", "theirs", "xn--bcher-kva.example");
+	gone = add_isp(s, "shipped_isps", "MINE", "gone.example");
+	mine->encoding.global = ENCODING_BASE64;
+	mine->encoding.html = ENCODING_8BIT;
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_int_equal(mine->encoding.html, ENCODING_8BIT);
+	assert_int_equal(mine->encoding.text, ENCODING_BASE64);
+	assert_int_equal(theirs->encoding.html, ENCODING_KEEP);
+	assert_false(mine->shipped);
+	assert_true(theirs->shipped);
+	assert_int_equal(theirs->domains_taken, 1);
+	assert_true(gone->replaced);
+	assert_ptr_equal(g_hash_table_lookup(s->isp_index[0].domains, "xn--bcher-kva.example"), mine);
+	assert_ptr_equal(g_hash_table_lookup(s->isp_index[1].domains, "xn--bcher-kva.example"), theirs);
+	assert_null(g_hash_table_lookup(s->isp_index[1].domains, "gone.example"));
+	assert_false(s->isp_mx);
+	assert_string_equal(s->default_isp->name, "default");
+	assert_true(s->default_isp->treatment == theirs->treatment);
+	assert_true(s->default_isp->treatment != mine->treatment);
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
 texts_take_their_normal_form(void **state)
 {
 	static const struct {
@@ -395,6 +464,47 @@ texts_take_their_normal_form(void **state)
 		{&setting_kind_domain, "a.1b", "a.1b"},
 		{&setting_kind_domain, "a.11", NULL},
 		{&setting_kind_domain, "a", NULL},
+		{&setting_kind_domain_pattern, "*.Example.com.", "*.example.com"},
+		{&setting_kind_domain_pattern, "Example.com", "example.com"},
+		{&setting_kind_domain_pattern, "*.com", NULL},
+		{&setting_kind_domain_pattern, "*example.com", NULL},
+		{&setting_kind_domain_pattern, "*.*.example.com", NULL},
+		{&setting_kind_domain_pattern, "mx.*.example.com", NULL},
+		{&setting_kind_domain_pattern, ".example.com", NULL},
+		{&setting_kind_domain_pattern, "*", NULL},
+		{&setting_kind_domain_pattern, "*.", NULL},
+		{&setting_kind_domain_pattern, "a@example.com", NULL},
+		{&setting_kind_isp_name, "T-Online.de_1", "T-Online.de_1"},
+		{&setting_kind_isp_name, "-", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1:10026", "smtp://127.0.0.1:10026"},
+		{&setting_kind_smtp_url, "smtp://[::1]:25", "smtp://[::1]:25"},
+		{&setting_kind_smtp_url, "smtp://mail.example.com:587", "smtp://mail.example.com:587"},
+		{&setting_kind_smtp_url, "smtp://localhost:25", "smtp://localhost:25"},
+		{&setting_kind_smtp_url, "smtp://::1:25", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1:", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1:0", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1:65536", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1:+25", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0.1:25/", NULL},
+		{&setting_kind_smtp_url, "smtp://u:p@127.0.0.1:25", NULL},
+		{&setting_kind_smtp_url, "smtp://127.0.0:25", NULL},
+		{&setting_kind_smtp_url, "smtps://127.0.0.1:25", NULL},
+		{&setting_kind_smtp_url, "127.0.0.1:25", NULL},
+		{&setting_kind_smtp_url, "smtp://:25", NULL},
+		{&setting_kind_smtp_url, "smtp://a b:25", NULL},
+		{&setting_kind_dns_server, "127.0.0.1", "127.0.0.1"},
+		{&setting_kind_dns_server, "127.0.0.1@5353", "127.0.0.1@5353"},
+		{&setting_kind_dns_server, "2001:db8::1@53", "2001:db8::1@53"},
+		{&setting_kind_dns_server, "::1", "::1"},
+		{&setting_kind_dns_server, "[::1]@53", NULL},
+		{&setting_kind_dns_server, "127.0.0.1:53", NULL},
+		{&setting_kind_dns_server, "127.0.0.1@", NULL},
+		{&setting_kind_dns_server, "127.0.0.1@0", NULL},
+		{&setting_kind_dns_server, "127.0.0.1@dns", NULL},
+		{&setting_kind_dns_server, "@53", NULL},
+		{&setting_kind_dns_server, "localhost", NULL},
+		{&setting_kind_dns_server, "", NULL},
 		{&setting_kind_labels, "Mail", "mail"},
 		{&setting_kind_selector, "Key.2024-1", "Key.2024-1"},
 		{&setting_kind_selector, "key.", NULL},
@@ -512,8 +622,11 @@ check_rows(const struct setting_table *t)
 		assert_int_equal(m->type == SETTING_TEXT || m->type == SETTING_TEXTS,
 				 m->kind != NULL);
 		assert_int_equal(m->type == SETTING_CHOICE, m->choices != NULL);
-		if (m->type == SETTING_BOOL || m->type == SETTING_INT || m->type == SETTING_CHOICE)
+		if (m->type == SETTING_BOOL || m->type == SETTING_INT)
 			assert_non_null(m->preset);
+		/* A choice without a default is 0 when left out: no word may mean that. */
+		for (const struct setting_choice *c = m->choices; m->preset == NULL && c != NULL && c->name != NULL; c++)
+			assert_int_not_equal(c->value, 0);
 		g_free(expected);
 		if (m->members != NULL)
 			check_rows(m->members);
@@ -546,6 +659,8 @@ main(void)
 		cmocka_unit_test(empty_settings_are_refused),
 		cmocka_unit_test(risky_settings_are_warned_of),
 		cmocka_unit_test(secret_is_needed_by_signed_and_verp),
+		cmocka_unit_test(secret_is_needed_by_split),
+		cmocka_unit_test(records_are_settled),
 		cmocka_unit_test(texts_take_their_normal_form),
 		cmocka_unit_test(near_names_are_suggested),
 		cmocka_unit_test(wrong_values_are_shown_printable_and_cut),

@@ -32,7 +32,8 @@ run(struct run *r, const char *top, const char *keys, const char *text, unsigned
 	r->plan->pool = r->s->pools->pdata[0];
 	fake_signer_init(&r->fake);
 	r->fake.fail_at = fail_at;
-	job = (struct job){r->s, r->m, &r->fake.signer, NOW};
+	job = (struct job){.settings = r->s, .message = r->m, .signer = &r->fake.signer, .now = NOW};
+	r->plan->isp = r->s->default_isp;
 	r->ok = stage_headers(&job, r->plan) && stage_sign(&job, r->plan);
 	g_free(config);
 }
@@ -261,6 +262,70 @@ test_failure(void **state)
 	}
 }
 
+#define LISTED_TOP                                                                              \
+	"signed_headers = [ \"X-All\", \"x-all-2\", \"Subject\" ]; "                                   \
+	"oversigned_headers = [ \"Reply-To\", \"From\", \"X-Not-Signed\", \"X-Isp\" ]; "                 \
+	"isps = ( { name = \"default\"; add_headers = ( { name = \"X-Isp\"; value = \"i\"; } ); } );"
+#define LISTED_KEYS                                                                             \
+	"signed_headers = [ \"X-Pool-2\" ]; set_headers = ( { name = \"X-Set\"; value = \"s\"; } ); " \
+	"add_headers = ( { name = \"X-Isp\"; value = \"p\"; } );"
+
+/* The names of a list as a header, a field each; what is told of the list must then be covered. */
+static char *
+header_of(const GPtrArray *names)
+{
+	GString *text = g_string_new("Received: a\nDKIM-Signature: a\nX-Other: a\n");
+
+	for (guint i = 0; i < names->len; i++)
+		if (strcmp(names->pdata[i], "x-isp") != 0 && strcmp(names->pdata[i], "x-set") != 0)
+			g_string_append_printf(text, "%s: a\n", (char *)names->pdata[i]);
+	return g_string_free(text, FALSE);
+}
+
+static void
+test_listed_names_are_the_covered_ones(void **state)
+{
+	struct run r;
+	GPtrArray *names, *over;
+	char *header, *covered, *oversigned, **parts;
+
+	(void)state;
+	run(&r, LISTED_TOP, LISTED_KEYS, "From: a\n", 0);
+	names = sign_names(r.s, r.s->pools->pdata[0], r.s->default_isp);
+	over = sign_oversigned_names(r.s, r.s->pools->pdata[0], r.s->default_isp);
+	header = header_of(names);
+	end(&r);
+
+	run(&r, LISTED_TOP, LISTED_KEYS, header, 0);
+	covered = part(&r, " h=");
+	parts = g_strsplit(covered, ":", -1);
+	/* X-Isp is added twice: by the pool and by the record. */
+	assert_int_equal(g_strv_length(parts), names->len + 1);
+	for (guint i = 0; parts[i] != NULL; i++) {
+		char *lower = g_ascii_strdown(parts[i], -1);
+
+		if (!g_ptr_array_find_with_equal_func(names, lower, g_str_equal, NULL))
+			fail_msg("%s is covered and not listed", lower);
+		g_free(lower);
+	}
+	for (guint i = 0; i < names->len; i++)
+		for (guint k = 0; k < i; k++)
+			assert_string_not_equal(names->pdata[i], names->pdata[k]);
+	oversigned = part(&r, " over=");
+	assert_string_equal(oversigned, "From:Reply-To:X-Isp:");
+	assert_int_equal(over->len, 3);
+	assert_string_equal(over->pdata[0], "from");
+	assert_string_equal(over->pdata[1], "reply-to");
+	assert_string_equal(over->pdata[2], "x-isp");
+	end(&r);
+	g_strfreev(parts);
+	g_free(covered);
+	g_free(oversigned);
+	g_free(header);
+	g_ptr_array_unref(names);
+	g_ptr_array_unref(over);
+}
+
 int
 main(void)
 {
@@ -270,6 +335,7 @@ main(void)
 		cmocka_unit_test(test_cut_copies_are_not_oversigned),
 		cmocka_unit_test(test_several_signatures),
 		cmocka_unit_test(test_several_signatures_cover_added_fields),
+		cmocka_unit_test(test_listed_names_are_the_covered_ones),
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_failure),
 	};

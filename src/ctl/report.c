@@ -1,0 +1,36 @@
+/*
+ * report - pieces of JSON that several commands write; see report.h.
+ */
+#include "ctl/report.h"
+
+json_t *
+report_text(const char *text)
+{
+	char *valid;
+	json_t *j;
+
+	if (text == NULL)
+		return json_null();
+	valid = g_utf8_make_valid(text, -1);
+	j = json_string(valid);
+	g_free(valid);
+	return j;
+}
+
+json_t *
+report_texts(const GPtrArray *texts)
+{
+	json_t *j = json_array();
+
+	for (guint i = 0; texts != NULL && i < texts->len; i++)
+		json_array_append_new(j, report_text(g_ptr_array_index(texts, i)));
+	return j;
+}
+
+void
+report_write(json_t *j, FILE *out)
+{
+	json_dumpf(j, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
+	fputc('\n', out);
+	json_decref(j);
+}
