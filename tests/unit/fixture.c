@@ -234,3 +234,25 @@ fixture_stderr_of(void (*f)(void))
 		fail_msg("the child ended with status %d, standard error: %s", status, text);
 	return text;
 }
+
+#ifndef __has_feature
+#define __has_feature(x) 0 /* gcc has macros instead */
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+	__has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define INSTRUMENTED true
+#else
+#define INSTRUMENTED false
+#endif
+
+bool
+fixture_instrumented(void)
+{
+	return INSTRUMENTED;
+}
+
+bool
+fixture_under_a_second(clock_t begun)
+{
+	return clock() - begun < CLOCKS_PER_SEC * (INSTRUMENTED ? 10 : 1);
+}

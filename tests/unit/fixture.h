@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define check_true(name, condition)                                               \
 	do {                                                                      \
@@ -84,6 +85,12 @@ struct fake_signer {
 };
 void fake_signer_init(struct fake_signer *f);
 void fake_signer_clear(struct fake_signer *f);
+
+/** True if a sanitizer is built in that makes everything slow. */
+bool fixture_instrumented(void);
+
+/** True if less than a second of CPU went by since clock() said begun; ten with a sanitizer. */
+bool fixture_under_a_second(clock_t begun);
 
 /** Runs f in a child process with standard error going to a file, and returns what stands there. */
 char *fixture_stderr_of(void (*f)(void));

@@ -1272,7 +1272,7 @@ test_many_long_headers(void **state)
 	struct message *m;
 	struct plan *plan;
 	static const struct rules rules;
-	gint64 start;
+	clock_t start;
 
 	(void)state;
 	for (int i = 0; i < 3000; i++)
@@ -1280,9 +1280,9 @@ test_many_long_headers(void **state)
 			header, "X-%d: " X100 " " X100 X100 X100 X100 X100 X100 X100 X100 X100 "\n",
 			i);
 	m = message_of(header->str, "x\n");
-	start = g_get_monotonic_time();
+	start = clock();
 	plan = run(m, &rules);
-	assert_true(g_get_monotonic_time() - start < G_USEC_PER_SEC);
+	assert_true(fixture_under_a_second(start));
 	assert_int_equal(image_edits(plan->image)->len, 1000);
 	assert_string_equal(plan->not_encoded->str, "header:long-line");
 	plan_free(plan);

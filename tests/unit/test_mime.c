@@ -497,13 +497,13 @@ preamble(unsigned octets)
 static void
 check_limit(const char *name, struct message *m, const char *want)
 {
-	gint64 start = g_get_monotonic_time();
+	clock_t start = clock();
 	struct mime *mime = read_mime(m);
 
 	check_string(name, mime->doubt, want);
 	if (want == NULL)
 		check_true(name, mime_confirm(mime));
-	check_true(name, g_get_monotonic_time() - start < G_USEC_PER_SEC);
+	check_true(name, fixture_under_a_second(start));
 	mime_free(mime);
 	message_free(m);
 }
@@ -524,7 +524,9 @@ test_limits(void **state)
 		    "too-many-parts");
 	check_limit("as many parameters as allowed", parameters(MIME_PIECES_MAX - 2), NULL);
 	check_limit("too many parameters", parameters(MIME_PIECES_MAX), "too-many-parts");
-	check_limit("long headers", long_header(MIME_OUTSIDE_MAX - 100), NULL);
+	/* GMime makes room line by line, and AddressSanitizer's realloc() copies each time. */
+	check_limit("long headers",
+		    long_header(fixture_instrumented() ? MIME_OUTSIDE_MAX / 8 : MIME_OUTSIDE_MAX - 100), NULL);
 	check_limit("too long headers", long_header(MIME_OUTSIDE_MAX), "structure");
 	check_limit("marks", marks(MIME_LOOKS_MAX / MIME_DEPTH_MAX - 1000), NULL);
 	check_limit("too many marks", marks(MIME_LOOKS_MAX / MIME_DEPTH_MAX), "too-many-parts");
@@ -550,9 +552,9 @@ test_has_boundary(void **state)
 		{"inside of a line", "x--b\r\n", false},
 		{"another", "--a\r\n--\r\n-- \r\n--c\r\n--ce\r\n", false},
 	};
-	struct message *m = message_of(
-		MIXED, "--b\nContent-Type: multipart/mixed; boundary=cd\n\n--cd\n\n--cd--\n--b--\n",
-		69);
+	static const char body[] =
+		"--b\nContent-Type: multipart/mixed; boundary=cd\n\n--cd\n\n--cd--\n--b--\n";
+	struct message *m = message_of(MIXED, body, sizeof body - 1);
 	struct mime *mime = read_mime(m);
 
 	(void)state;
