@@ -83,12 +83,11 @@ append_part(GString *text, const struct mime *mime, guint *next)
 static char *
 tree_of(const struct mime *mime)
 {
-	GString *text = g_string_new(NULL);
+	GString *text = g_string_new(mime->doubt);
 	guint next = 0;
 
-	if (mime->doubt != NULL)
-		return g_strdup(mime->doubt);
-	append_part(text, mime, &next);
+	if (mime->doubt == NULL)
+		append_part(text, mime, &next);
 	return g_string_free(text, FALSE);
 }
 
