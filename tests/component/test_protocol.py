@@ -150,7 +150,7 @@ class Exhaustion(common.ComponentTest):
         # LeakSanitizer needs a thread of its own at the end; other tests find leaks.
         env = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         server = self.serve([daemon.pool(dkim_key=key.path)], user=None, uid=uid,
-                            limits={resource.RLIMIT_NPROC: 8}, env=env)
+                            limits={resource.RLIMIT_NPROC: 10}, env=env)
         sessions = [mta.Session(server.address, login=common.LOGIN) for _ in range(40)]
         failures = []
 
