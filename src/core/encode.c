@@ -359,9 +359,12 @@ static bool
 body_may_say_eight(const char *data, size_t len)
 {
 	static const char name[] = "-encoding";
-	const char *p = data, *end = data + len;
+	const char *p = data, *end;
 
-	while (p != NULL && (size_t)(end - p) > sizeof name) {
+	if (len <= sizeof name)
+		return false;
+	end = data + len;
+	while ((size_t)(end - p) > sizeof name) {
 		p = memchr(p, '-', (size_t)(end - p) - (sizeof name - 1));
 		if (p == NULL)
 			break;

@@ -35,7 +35,7 @@ static const char config[] =
 	"  encoding: { html = \"base64\"; text = \"quoted-printable\"; };\n"
 	"  delete_headers = [ \"X-Mailer\" ];\n"
 	"  add_headers = ( { name = \"X-Isp\"; value = \"${isp} ${rcpt} ${header:X-Long}\"; } ); },\n"
-	"{ name = \"x\"; domains = [ \"*.example\" ]; encoding: { global = \"8bit\"; }; } );\n"
+	"{ name = \"x\"; domains = [ \"x.example\", \"*.x.example\" ]; encoding: { global = \"8bit\"; }; } );\n"
 	"pools = (\n"
 	"{ name = \"acme\"; sender_domain = \"example.com\"; spf_domain = \"b.example.com\"; " KEYS
 	"  delete_headers = [ \"X-Campaign\", \"X-Internal-*\", \"Received\" ];\n"
