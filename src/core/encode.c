@@ -24,6 +24,7 @@ struct work {
 	struct plan *plan;
 	struct encode_policy policy;
 	struct mime *mime;
+	bool eight_between; /* 8-bit octets between the contents; looked for when it matters */
 	unsigned notes;
 };
 
@@ -134,10 +135,10 @@ content_of(const struct work *w, const struct part *part)
 
 /*
  * What is between the contents: headers of parts, boundary lines, what stands before and behind
- * them.
+ * them.  Calls each() for every piece until it is false.
  */
 static void
-note_between(struct work *w)
+each_between(struct work *w, bool (*each)(struct work *w, const struct survey *s))
 {
 	const char *body = w->job->message->body.data;
 	size_t at = 0;
@@ -150,32 +151,26 @@ note_between(struct work *w)
 		if (part != NULL && part->kind == PART_MULTIPART)
 			continue;
 		s = codec_survey(body + at, end - at);
-		if (!survey_is_7bit(&s))
-			note(w, "multipart", encode_policy_unsafe_word(&s));
+		if (!each(w, &s))
+			return;
 		if (part != NULL)
 			at = part->end;
 	}
 }
 
-/* True if what is between the contents has 8-bit octets. */
 static bool
-eight_between(const struct work *w)
+note_piece(struct work *w, const struct survey *s)
 {
-	const char *body = w->job->message->body.data;
-	size_t at = 0;
+	if (!survey_is_7bit(s))
+		note(w, "multipart", encode_policy_unsafe_word(s));
+	return true;
+}
 
-	for (guint n = 0; !w->policy.body_safe && n <= w->mime->parts->len; n++) {
-		const struct part *part = n < w->mime->parts->len ? mime_part(w->mime, n) : NULL;
-		size_t end = part != NULL ? part->content : w->job->message->body.len;
-
-		if (part != NULL && part->kind == PART_MULTIPART)
-			continue;
-		if (codec_survey(body + at, end - at).has_8bit)
-			return true;
-		if (part != NULL)
-			at = part->end;
-	}
-	return false;
+static bool
+look_for_eight(struct work *w, const struct survey *s)
+{
+	w->eight_between = s->has_8bit;
+	return !s->has_8bit;
 }
 
 /* True if there is a multipart whose label may change. */
@@ -196,17 +191,17 @@ static guint
 decide_multiparts(struct work *w, struct decision *decisions)
 {
 	guint changes = 0;
-	bool between;
 
 	if (!w->policy.safe || !any_eight_multipart(w))
 		return 0;
-	between = eight_between(w);
+	if (!w->policy.body_safe)
+		each_between(w, look_for_eight);
 	for (guint n = w->mime->parts->len; n-- > 0;) {
 		const struct part *part = mime_part(w->mime, n);
 
 		if (part->kind == PART_MULTIPART) {
 			decisions[n] = encode_policy_decide_multipart(
-				&w->policy, part, between || decisions[n].eight);
+				&w->policy, part, w->eight_between || decisions[n].eight);
 			changes += decisions[n].order.step != RECODE_NOTHING;
 		} else if (encode_policy_label_is_eight(
 				   recode_label(w->mime, n, &decisions[n].order))) {
@@ -333,7 +328,7 @@ encode_body(struct work *w, const struct survey *body)
 		if (decide_all(w, decisions) == 0 || confirmed(w, decisions))
 			ok = recode_all(w, decisions);
 		if (!w->policy.body_safe && w->policy.safe)
-			note_between(w);
+			each_between(w, note_piece);
 		g_free(decisions);
 	}
 	mime_free(w->mime);

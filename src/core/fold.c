@@ -118,15 +118,9 @@ put_line(struct line *l, bool may_cut, struct buf *out)
 static bool
 name_is_in(const struct field *f, const char *const *names)
 {
-	for (; *names != NULL; names++) {
-		size_t len = strlen(*names);
-		bool prefix = (*names)[len - 1] == '*';
-
-		len -= prefix;
-		if ((prefix ? f->name_len >= len : f->name_len == len) &&
-		    g_ascii_strncasecmp(f->name, *names, len) == 0)
+	for (; *names != NULL; names++)
+		if (field_matches(f, *names))
 			return true;
-	}
 	return false;
 }
 

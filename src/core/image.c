@@ -68,13 +68,6 @@ states_need(struct image *i)
 }
 
 static bool
-pattern_match(const char *pattern, size_t len, bool prefix, const struct field *f)
-{
-	return (prefix ? f->name_len >= len : f->name_len == len) &&
-	       g_ascii_strncasecmp(f->name, pattern, len) == 0;
-}
-
-static bool
 same_name(const struct field *a, const struct field *b)
 {
 	return a->name_len == b->name_len && g_ascii_strncasecmp(a->name, b->name, a->name_len) == 0;
@@ -145,14 +138,14 @@ edit_remove(struct image *i, guint e)
 
 /* Takes back additions, from an edit on: the MTA need not hear of them. Returns how many. */
 static unsigned
-unadd(struct image *i, guint from, const char *pattern, size_t len, bool prefix)
+unadd(struct image *i, guint from, const char *pattern)
 {
 	unsigned count = 0;
 
 	for (guint e = i->edits->len; e-- > from;) {
 		const struct edit *edit = &g_array_index(i->edits, struct edit, e);
 
-		if (edit->kind == EDIT_ADD && pattern_match(pattern, len, prefix, &edit->field)) {
+		if (edit->kind == EDIT_ADD && field_matches(&edit->field, pattern)) {
 			edit_remove(i, e);
 			count++;
 		}
@@ -161,14 +154,14 @@ unadd(struct image *i, guint from, const char *pattern, size_t len, bool prefix)
 }
 
 static unsigned
-delete_received(struct image *i, const char *pattern, size_t len, bool prefix)
+delete_received(struct image *i, const char *pattern)
 {
 	GArray *which = NULL;
 	unsigned count;
 
 	for (guint n = 0; n < i->message->fields->len; n++) {
 		if ((i->states != NULL && i->states[n] == DELETED) ||
-		    !pattern_match(pattern, len, prefix, own_field(i, n)))
+		    !field_matches(own_field(i, n), pattern))
 			continue;
 		if (which == NULL)
 			which = g_array_new(FALSE, FALSE, sizeof(guint));
@@ -186,11 +179,7 @@ delete_received(struct image *i, const char *pattern, size_t len, bool prefix)
 unsigned
 image_delete(struct image *i, const char *pattern)
 {
-	size_t len = strlen(pattern);
-	bool prefix = len > 0 && pattern[len - 1] == '*';
-
-	len -= prefix;
-	return delete_received(i, pattern, len, prefix) + unadd(i, 0, pattern, len, prefix);
+	return delete_received(i, pattern) + unadd(i, 0, pattern);
 }
 
 void
@@ -258,7 +247,7 @@ change_added(struct image *i, const struct field *field)
 			continue;
 		edit->field.value = field->value;
 		edit->field.value_len = field->value_len;
-		return 1 + unadd(i, e + 1, field->name, field->name_len, false);
+		return 1 + unadd(i, e + 1, field->name);
 	}
 	edit_append(i, EDIT_ADD, 0, field);
 	return 0;
@@ -271,7 +260,7 @@ image_set(struct image *i, const char *name, const char *value, size_t value_len
 	struct field f = field_make(i, name, value, value_len);
 
 	if (change_first(i, &f))
-		return deleted + 1 + unadd(i, 0, name, strlen(name), false);
+		return deleted + 1 + unadd(i, 0, name);
 	return change_added(i, &f);
 }
 

@@ -151,6 +151,15 @@ isp_mx_taken(const struct settings *s, const char *rule)
 	return taken(s->isp_index[0].mx_hosts, s->isp_index[0].mx_suffixes, rule);
 }
 
+void
+isp_settle_encoding(struct isp *isp)
+{
+	if (isp->encoding.html == ENCODING_UNSET)
+		isp->encoding.html = isp->encoding.global;
+	if (isp->encoding.text == ENCODING_UNSET)
+		isp->encoding.text = isp->encoding.global;
+}
+
 const char *
 isp_how_word(enum isp_how how)
 {

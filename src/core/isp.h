@@ -45,6 +45,9 @@ const struct isp *isp_named(const struct settings *s, const char *name);
 const struct isp *isp_domain_taken(const struct settings *s, const char *rule);
 const struct isp *isp_mx_taken(const struct settings *s, const char *rule);
 
+/** Gives html and text the rule of global where they have none; the loader does so with all records. */
+void isp_settle_encoding(struct isp *isp);
+
 /** The word for explanations: "domain", "suffix", "mx", "default". */
 const char *isp_how_word(enum isp_how how);
 

@@ -29,13 +29,13 @@ find_one(const struct job *job, struct plan *plan, const char *rcpt)
 		     match.failed ? ", MX hosts not known" : "");
 }
 
-/* All look-ups begin before the first is waited for. */
+/* The others' look-ups begin before the first is waited for, which begins its own. */
 static void
 find_all(const struct job *job, struct plan *plan)
 {
 	const GPtrArray *rcpts = plan->rcpts;
 
-	for (guint i = 0; i < rcpts->len; i++)
+	for (guint i = 1; i < rcpts->len; i++)
 		isp_prefetch(job->settings, job->resolver, address_domain(g_ptr_array_index(rcpts, i)));
 	for (guint i = 0; i < rcpts->len; i++)
 		find_one(job, plan, g_ptr_array_index(rcpts, i));
@@ -49,7 +49,7 @@ force_all(struct plan *plan, const struct isp *isp)
 	plan_explain(plan, "isp: %s (the message was injected again by us)", isp->name);
 }
 
-/* How many different treatments the recipients have: 1, or 2 for more than one; *names of records. */
+/* True if all recipients' records treat messages alike; *same_record: they are one record. */
 static bool
 alike(const struct plan *plan, bool *same_record)
 {

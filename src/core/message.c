@@ -125,6 +125,16 @@ field_is(const struct field *f, const char *name)
 	return f->name_len == strlen(name) && g_ascii_strncasecmp(f->name, name, f->name_len) == 0;
 }
 
+bool
+field_matches(const struct field *f, const char *pattern)
+{
+	size_t len = strlen(pattern);
+
+	if (len == 0 || pattern[len - 1] != '*')
+		return field_is(f, pattern);
+	return f->name_len >= len - 1 && g_ascii_strncasecmp(f->name, pattern, len - 1) == 0;
+}
+
 const struct field *
 message_field(const struct message *m, const char *name, unsigned nth)
 {

@@ -62,6 +62,9 @@ void message_seal(struct message *m);
 /** True if the field has this name, whatever its case. */
 bool field_is(const struct field *f, const char *name);
 
+/** The same for a pattern: a '*' at its end stands for any rest. */
+bool field_matches(const struct field *f, const char *pattern);
+
 /** The nth (from 0) field of a name; NULL if there are fewer. */
 const struct field *message_field(const struct message *m, const char *name, unsigned nth);
 

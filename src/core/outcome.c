@@ -26,7 +26,7 @@ outcome_address(GString *line, const char *key, const char *address)
 	g_string_append(line, *p != '\0' ? "...>" : ">");
 }
 
-/* The record that treats the message; of several, each once, the first some. */
+/* The record that treats the message; how several were treated, and what became of the copies. */
 static void
 append_isp(GString *line, const struct plan *p)
 {

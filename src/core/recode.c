@@ -117,18 +117,28 @@ decode(struct recoder *r, const struct part *part, struct buf *content)
 					   : quoted_printable_decode(text, len, content, &r->why);
 }
 
+/* Decodes a part; returns the label for what comes of it, the part's own if nothing does. */
+static enum part_label
+decode_for(struct recoder *r, guint n, const struct recode_order *order, struct buf *content)
+{
+	const struct part *part = mime_part(r->mime, n);
+
+	if (!decode(r, part, content))
+		content->len = 0; /* without memory some of it may be there: the buf tells */
+	if (content->len == 0)
+		return part->label;
+	return order->to == LABEL_8BIT ? plainest(r, n == 0, content) : order->to;
+}
+
 static enum part_label
 decode_part(struct recoder *r, guint n, const struct recode_order *order)
 {
 	const struct part *part = mime_part(r->mime, n);
 	struct buf content = BUF_INIT;
-	enum part_label to = part->label;
+	enum part_label to = decode_for(r, n, order, &content);
 
-	if (decode(r, part, &content) && content.len > 0) {
-		to = order->to == LABEL_8BIT ? plainest(r, n == 0, &content) : order->to;
-		if (to != part->label || order->anew)
-			put_part(r, n, to, content.data, content.len);
-	}
+	if (content.len > 0 && (to != part->label || order->anew))
+		put_part(r, n, to, content.data, content.len);
 	r->out->failed = r->out->failed || buf_failed(&content);
 	buf_free(&content);
 	return to;
@@ -139,17 +149,14 @@ recode_label(const struct mime *mime, guint n, const struct recode_order *order)
 {
 	struct buf nothing = BUF_INIT, content = BUF_INIT;
 	struct recoder r = {.mime = mime, .out = &nothing};
-	const struct part *part = mime_part(mime, n);
-	enum part_label to = order->to;
+	enum part_label to;
 
 	if (order->step == RECODE_NOTHING)
-		return part->label;
-	if (order->step == RECODE_DECODE && order->to == LABEL_8BIT) {
-		to = part->label;
-		if (decode(&r, part, &content) && content.len > 0)
-			to = plainest(&r, n == 0, &content);
-		buf_free(&content);
-	}
+		return mime_part(mime, n)->label;
+	if (order->step != RECODE_DECODE || order->to != LABEL_8BIT)
+		return order->to;
+	to = decode_for(&r, n, order, &content);
+	buf_free(&content);
 	return to;
 }
 

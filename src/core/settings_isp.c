@@ -161,23 +161,13 @@ treatment_text(const struct isp *isp)
 	return g_string_free(key, FALSE);
 }
 
-/* A more special rule that is left out is as the general one. */
-static void
-settle_encoding(struct isp *isp)
-{
-	if (isp->encoding.html == ENCODING_UNSET)
-		isp->encoding.html = isp->encoding.global;
-	if (isp->encoding.text == ENCODING_UNSET)
-		isp->encoding.text = isp->encoding.global;
-}
-
 static void
 settle_treatment(struct isp *isp, GHashTable *treatments)
 {
 	char *text;
 	gpointer number;
 
-	settle_encoding(isp);
+	isp_settle_encoding(isp);
 	text = treatment_text(isp);
 	if (g_hash_table_lookup_extended(treatments, text, NULL, &number)) {
 		isp->treatment = GPOINTER_TO_UINT(number);

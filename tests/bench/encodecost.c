@@ -16,6 +16,7 @@
  * Build: make tests/bench/encodecost
  */
 #include "core/author.h"
+#include "core/isp.h"
 #include "core/pipeline.h"
 
 #include <getopt.h>
@@ -262,16 +263,6 @@ take_options(int argc, char **argv)
 		usage();
 }
 
-/* As the loader of settings does (core/settings_isp.c). */
-static void
-settle_encoding(struct isp *isp)
-{
-	if (isp->encoding.html == ENCODING_UNSET)
-		isp->encoding.html = isp->encoding.global;
-	if (isp->encoding.text == ENCODING_UNSET)
-		isp->encoding.text = isp->encoding.global;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -285,7 +276,7 @@ main(int argc, char **argv)
 	author_init();
 	settings = settings_new();
 	settings->safe_encoding = opt.safe;
-	settle_encoding(&opt.isp);
+	isp_settle_encoding(&opt.isp);
 	job.settings = settings;
 	job.message = message_load();
 	plan = plan_fill(&job);

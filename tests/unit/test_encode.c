@@ -6,6 +6,7 @@
 #include "fixture.h"
 
 #include "core/fold.h"
+#include "core/isp.h"
 #include "core/mime.h"
 #include "core/pipeline.h"
 #include "core/signed_mail.h"
@@ -80,8 +81,9 @@ static void
 set_rules(struct isp *isp, const struct rules *rules)
 {
 	isp->encoding.global = rules->global;
-	isp->encoding.html = rules->html != ENCODING_UNSET ? rules->html : rules->global;
-	isp->encoding.text = rules->text != ENCODING_UNSET ? rules->text : rules->global;
+	isp->encoding.html = rules->html;
+	isp->encoding.text = rules->text;
+	isp_settle_encoding(isp);
 }
 
 static struct plan *
