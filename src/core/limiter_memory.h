@@ -1,0 +1,92 @@
+/*
+ * limiter_memory - limits and statistics in the memory of this process.
+ *
+ * The driver without Redis, and the one that takes over on each node while Redis is away.  What it knows
+ * can be written down and read again, so that a restart forgets nothing.  Memory is bounded: a request
+ * that would count more than LIMITER_KEYS_MAX keys at a time gets LIMITER_FAILED and charges nothing
+ * (to forget one that counts would break the promise); a number of the statistics that has no room is
+ * not counted.
+ */
+#ifndef POOLMILTER_CORE_LIMITER_MEMORY_H
+#define POOLMILTER_CORE_LIMITER_MEMORY_H
+
+#include "base/buf.h"
+#include "core/limiter.h"
+
+#define LIMITER_KEYS_MAX 1000000  /* 180 octets each with one message, 1.8 kB at most */
+#define LIMITER_TALLIES_MAX 2000000 /* keys; 180 octets each with 4 fields */
+
+struct limiter_memory;
+
+/**
+ * A limiter that knows nothing.  share: each limit counts divided by it, at least 1 (this node's share of
+ * so many nodes).  clock: microseconds that pass, of any beginning; NULL: the system's monotonic clock,
+ * which nobody can set.  It is called with locks held.  Free with limiter_memory_free().
+ *
+ * A clock that goes back all the same makes charges count from then on anew, at most a window longer; a
+ * clock that jumps ahead is believed.
+ */
+struct limiter_memory *limiter_memory_new(guint share, int64_t (*clock)(void *context), void *context);
+void limiter_memory_free(struct limiter_memory *l);
+
+/** The facade; belongs to l. FAILED only for want of room; never UNCERTAIN. */
+const struct limiter *limiter_memory_facade(struct limiter_memory *l);
+
+/** Another share from now on. Thread-safe. */
+void limiter_memory_set_share(struct limiter_memory *l, guint share);
+
+/** Other maxima than those above. Thread-safe. */
+void limiter_memory_set_max(struct limiter_memory *l, guint keys, guint tallies);
+
+/**
+ * Appends all that counts still, as text with a version in the first line and a checksum in the last.
+ * wall: the time of day, microseconds since 1970; charges are written in it, since the clock above may
+ * begin anew with the machine.  A few keys are locked at a time.  Thread-safe.  Ask buf_failed(out).
+ */
+void limiter_memory_write(struct limiter_memory *l, int64_t wall, struct buf *out);
+
+/**
+ * Reads that again into an empty limiter that nobody uses yet; false, with *why (static), and still
+ * empty, if it is damaged in any way.  wall: the time of day now.  If that is before what was charged
+ * (the time of day was set back), the charge counts as made now.
+ */
+bool limiter_memory_read(struct limiter_memory *l, int64_t wall, const char *text, size_t len,
+			 const char **why);
+
+/** One limit in use, for poolctl limits. */
+struct limiter_use {
+	const char *key;
+	struct limit limit; /* as it was asked: undivided */
+	uint32_t most;	    /* this node's share of it */
+	uint64_t used;
+	int64_t wait_us; /* until one more fits; 0: now */
+};
+
+/** Calls each() for all limits in use, in no order; it must not call the limiter. Thread-safe. */
+void limiter_memory_each(struct limiter_memory *l,
+			 void (*each)(const struct limiter_use *use, void *context), void *context);
+
+/** Calls each() for all tallies, those of a key one after the other; it must not call the limiter. */
+void limiter_memory_each_tally(struct limiter_memory *l,
+			       void (*each)(const char *key, const char *field, int64_t value,
+					    void *context),
+			       void *context);
+
+/**
+ * Drops the tallies whose key's part after the last "/" sorts before this: with keys as
+ * "pool/acme/gmail/2026112013" and before "2026110100" those of hours before November. Thread-safe.
+ */
+void limiter_memory_drop_tallies(struct limiter_memory *l, const char *before);
+
+/** Forgets the charges of a key, under all its limits; false if there are none. Thread-safe. */
+bool limiter_memory_reset(struct limiter_memory *l, const char *key);
+
+/** How much is kept. */
+struct limiter_size {
+	guint keys;    /* that count, and some that counted lately */
+	guint tallies; /* keys of the statistics */
+	uint64_t lost; /* tallies not counted for want of room */
+};
+void limiter_memory_size(struct limiter_memory *l, struct limiter_size *size);
+
+#endif
