@@ -7,6 +7,7 @@
 #include "core/setting_kind.h"
 
 #include "core/domain.h"
+#include "core/limit.h"
 
 #include <arpa/inet.h>
 #include <glib.h>
@@ -283,6 +284,14 @@ parse_dns_server(const char *text)
 	return accept_if(ok, text);
 }
 
+static char *
+parse_limit(const char *text)
+{
+	struct limit limit;
+
+	return limit_parse(text, &limit) ? limit_text(limit) : NULL;
+}
+
 const struct setting_kind setting_kind_domain = {"a domain name such as mail.example.com",
 						 parse_domain, true};
 const struct setting_kind setting_kind_domain_pattern = {
@@ -314,6 +323,10 @@ const struct setting_kind setting_kind_smtp_url = {
 	"smtp://HOST:PORT such as smtp://127.0.0.1:10026", parse_smtp_url, false};
 const struct setting_kind setting_kind_dns_server = {
 	"an IP address, or one with a port such as 127.0.0.1@5353", parse_dns_server, false};
+const struct setting_kind setting_kind_limit = {
+	"1 to 1000000000, \"/\", and second, minute, hour, day, or a time of at most 31 days as 30s, 15m, "
+	"2h, 7d: \"20/second\"",
+	parse_limit, false};
 const struct setting_kind setting_kind_account = {
 	"a name of the system's of 1 to 32 letters, digits, '.', '_' and '-'", parse_account,
 	false};

@@ -20,14 +20,17 @@
 #define IN_SETTINGS(member) .offset = offsetof(struct settings, member)
 #define IN_POOL(member) .offset = offsetof(struct pool, member)
 #define IN_ISP(member) .offset = offsetof(struct isp, member)
+#define IN_ISP_LIMITS(member) .offset = offsetof(struct isp_limits, member)
 #define IN_SIGNATURE(member) .offset = offsetof(struct signature, member)
 #define IN_HEADER_VALUE(member) .offset = offsetof(struct header_value, member)
 #define SINCE_0_1 .since = "0.1"
 #define SINCE_0_2 .since = "0.2"
+#define SINCE_0_3 .since = "0.3"
 
 /* Defined below, behind their rows. */
 static const struct setting_table header_value_table;
 static const struct setting_table signature_table;
+static const struct setting_table isp_limits_table;
 
 static const struct setting_choice on_error_choices[] = {{"defer", 0}, {NULL, 0}};
 
@@ -63,6 +66,19 @@ static const struct setting_choice encoding_choices[] = {
 	{"quoted-printable", ENCODING_QUOTED_PRINTABLE},
 	{"base64", ENCODING_BASE64},
 	{"8bit", ENCODING_8BIT},
+	{NULL, 0},
+};
+
+static const struct setting_choice on_limit_choices[] = {
+	{"defer", ON_LIMIT_DEFER},
+	{"hold", ON_LIMIT_HOLD},
+	{"warn", ON_LIMIT_WARN},
+	{NULL, 0},
+};
+
+static const struct setting_choice count_choices[] = {
+	{"recipients", COUNT_RECIPIENTS},
+	{"messages", COUNT_MESSAGES},
 	{NULL, 0},
 };
 
@@ -138,6 +154,37 @@ signature_free(void *p)
 static const struct setting_table signature_table = {
 	signature_rows, COUNT(signature_rows), sizeof(struct signature),
 	offsetof(struct signature, origin), signature_free};
+
+static const struct setting isp_limits_rows[] = {
+	{.name = "isp",
+	 .type = SETTING_TEXT,
+	 IN_ISP_LIMITS(name),
+	 SINCE_0_3,
+	 .kind = &setting_kind_isp_name,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Name of the ISP record, which must exist."},
+	{.name = "limits",
+	 .type = SETTING_TEXTS,
+	 IN_ISP_LIMITS(limits.texts),
+	 SINCE_0_3,
+	 .kind = &setting_kind_limit,
+	 .preset = "[ ]",
+	 .help = "The pool's limits for this ISP; empty: none."},
+};
+
+static void
+isp_limits_free(void *p)
+{
+	struct isp_limits *l = p;
+
+	g_clear_pointer(&l->limits.rules, g_array_unref);
+	setting_release(&isp_limits_table, l);
+	g_free(l);
+}
+
+static const struct setting_table isp_limits_table = {
+	isp_limits_rows, COUNT(isp_limits_rows), sizeof(struct isp_limits),
+	offsetof(struct isp_limits, origin), isp_limits_free};
 
 static const struct setting pool_rows[] = {
 	{.name = "name",
@@ -262,11 +309,42 @@ static const struct setting pool_rows[] = {
 	 .kind = &setting_kind_header_name,
 	 .preset = "[ ]",
 	 .help = "Headers that this pool signs besides those of all pools."},
+	{.name = "limits",
+	 .type = SETTING_TEXTS,
+	 IN_POOL(limits.texts),
+	 SINCE_0_3,
+	 .kind = &setting_kind_limit,
+	 .preset = "[ ]",
+	 .help = "Sending limits of the pool, to all recipients together. See LIMITS."},
+	{.name = "isp_limits",
+	 .type = SETTING_LIST,
+	 IN_POOL(isp_limits),
+	 SINCE_0_3,
+	 .members = &isp_limits_table,
+	 .preset = "( )",
+	 .help = "Sending limits of the pool to an ISP, instead of those of the ISP record."},
+	{.name = "on_limit",
+	 .type = SETTING_CHOICE,
+	 IN_POOL(on_limit),
+	 SINCE_0_3,
+	 .choices = on_limit_choices,
+	 .preset = "\"defer\"",
+	 .help = "What becomes of a message over a limit: \"defer\", the client gets 451 and tries "
+		 "again; \"hold\", the MTA puts it into quarantine; \"warn\", it goes on, with a word in "
+		 "the log. Local submission is held where it would be deferred."},
+	{.name = "count",
+	 .type = SETTING_CHOICE,
+	 IN_POOL(count),
+	 SINCE_0_3,
+	 .choices = count_choices,
+	 .preset = "\"recipients\"",
+	 .help = "What limits count of this pool's mail."},
 };
 
 static void
 pool_free(void *p)
 {
+	g_clear_pointer(&((struct pool *)p)->limits.rules, g_array_unref);
 	setting_release(&setting_table_pool, p);
 	g_free(p);
 }
@@ -381,11 +459,29 @@ static const struct setting isp_rows[] = {
 	 .max = 1000000,
 	 .preset = "0",
 	 .help = "The same for recipients of one message."},
+	{.name = "limits",
+	 .type = SETTING_TEXTS,
+	 IN_ISP(limits.texts),
+	 SINCE_0_3,
+	 .kind = &setting_kind_limit,
+	 .preset = "[ ]",
+	 .help = "Sending limits to this provider, of each pool by itself. See LIMITS."},
+	{.name = "total_limits",
+	 .type = SETTING_TEXTS,
+	 IN_ISP(total_limits.texts),
+	 SINCE_0_3,
+	 .kind = &setting_kind_limit,
+	 .preset = "[ ]",
+	 .help = "Sending limits to this provider, of all pools together."},
 };
 
 static void
 isp_free(void *p)
 {
+	struct isp *isp = p;
+
+	g_clear_pointer(&isp->limits.rules, g_array_unref);
+	g_clear_pointer(&isp->total_limits.rules, g_array_unref);
 	setting_release(&setting_table_isp, p);
 	g_free(p);
 }

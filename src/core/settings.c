@@ -246,5 +246,6 @@ settings_finish(struct settings *s, struct errors *errors)
 
 	finish_pools(&f);
 	finish_isps(&f);
+	finish_limits(&f);
 	check_globals(&f);
 }

@@ -12,6 +12,7 @@
 #define POOLMILTER_CORE_SETTINGS_H
 
 #include "base/errors.h"
+#include "core/limit.h"
 #include "core/network.h"
 #include "core/template.h"
 
@@ -57,6 +58,33 @@ struct header_rules {
 	GPtrArray *add_headers;    /* of struct header_value * */
 };
 
+/** What becomes of a message that is over a limit. */
+enum on_limit {
+	ON_LIMIT_DEFER, /* 451; hold for local submission, which has no other time */
+	ON_LIMIT_HOLD,  /* the MTA's quarantine */
+	ON_LIMIT_WARN,  /* accepted all the same, and not counted */
+};
+
+/** What limits count. */
+enum limit_count {
+	COUNT_RECIPIENTS,
+	COUNT_MESSAGES,
+};
+
+/** Sending limits as they are written, and as rules. */
+struct limits {
+	GPtrArray *texts; /* of char *, in normal form, no two the same */
+	GArray *rules;    /* of struct limit, beside the texts; NULL until settings_finish() */
+};
+
+/** Limits of a pool for an ISP, instead of the record's. */
+struct isp_limits {
+	char *name;            /* of the record, as written */
+	const struct isp *isp; /* that record; NULL until settings_finish() */
+	struct limits limits;
+	struct origin origin;
+};
+
 /** One DKIM signature of a pool. */
 struct signature {
 	char *domain;   /* d=, an A-label domain */
@@ -82,6 +110,10 @@ struct pool {
 	GArray *networks;      /* of struct network; empty: any trusted client */
 	struct header_rules headers;
 	GPtrArray *signed_headers; /* of char *: signed besides the list of all pools */
+	struct limits limits;
+	GPtrArray *isp_limits; /* of struct isp_limits * */
+	int on_limit;          /* enum on_limit */
+	int count;             /* enum limit_count */
 	uint32_t tag;              /* of the name, stands in Return-Path tokens */
 	uint32_t index;            /* in the list that it stands in, for messages */
 	struct origin origin;
@@ -101,6 +133,8 @@ struct isp {
 	int64_t connections;             /* at a time */
 	int64_t messages_per_connection;
 	int64_t recipients_per_message;
+	struct limits limits;       /* of each pool, but for those that have their own in isp_limits */
+	struct limits total_limits; /* of all pools together; no part of the treatment */
 	bool shipped;
 	bool replaced;          /* a shipped record, and a custom one has its name: not in force */
 	unsigned treatment;     /* the same for all records that treat messages alike */

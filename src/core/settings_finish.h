@@ -35,6 +35,9 @@ void finish_signed_headers(struct finish *f, const char *key, const GPtrArray *n
 /** True if mail needs the header as it is, so that it cannot be the control header. */
 bool finish_header_needed(const char *name);
 
+/** Reads the limits of all pools and ISP records; after finish_isps(), whose records pools name. */
+void finish_limits(struct finish *f);
+
 /** Checks all pools, and builds their look-ups. */
 void finish_pools(struct finish *f);
 

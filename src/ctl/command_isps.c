@@ -213,6 +213,27 @@ print_headers(const struct header_rules *r)
 }
 
 static void
+print_limits(const struct isp *isp)
+{
+	const char *key = "limits";
+	char *of_each = report_join(isp->limits.texts), *of_all = report_join(isp->total_limits.texts);
+	char *line;
+
+	if (isp->limits.texts->len > 0) {
+		line = g_strdup_printf("%s (of each pool)", of_each);
+		print_line(&key, line);
+		g_free(line);
+	}
+	if (isp->total_limits.texts->len > 0) {
+		line = g_strdup_printf("%s (of all pools together)", of_all);
+		print_line(&key, line);
+		g_free(line);
+	}
+	g_free(of_each);
+	g_free(of_all);
+}
+
+static void
 print_one(const struct settings *s, const struct isp *isp)
 {
 	char *place = isp_report_place(isp), *encodings = isp_report_encodings(isp);
@@ -232,6 +253,7 @@ print_one(const struct settings *s, const struct isp *isp)
 	print_rules(s, isp, "mx", isp->mx, isp_mx_taken);
 	printf("%-9s %s\n", "encoding", encodings);
 	print_headers(&isp->headers);
+	print_limits(isp);
 	if (numbers != NULL)
 		printf("%-9s %s (the MTA's to keep)\n", "numbers", numbers);
 	g_free(numbers);
@@ -288,6 +310,8 @@ record_json(const struct settings *s, const struct isp *isp)
 	json_object_set_new(j, "delete_headers", report_texts(isp->headers.delete_headers));
 	json_object_set_new(j, "set_headers", values_json(isp->headers.set_headers));
 	json_object_set_new(j, "add_headers", values_json(isp->headers.add_headers));
+	json_object_set_new(j, "limits", report_texts(isp->limits.texts));
+	json_object_set_new(j, "total_limits", report_texts(isp->total_limits.texts));
 	json_object_set_new(j, "numbers", isp_report_numbers_json(isp));
 	return j;
 }

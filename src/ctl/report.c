@@ -27,6 +27,16 @@ report_texts(const GPtrArray *texts)
 	return j;
 }
 
+char *
+report_join(const GPtrArray *texts)
+{
+	GString *all = g_string_new(NULL);
+
+	for (guint i = 0; i < texts->len; i++)
+		g_string_append_printf(all, "%s%s", i > 0 ? ", " : "", (char *)texts->pdata[i]);
+	return g_string_free(all, FALSE);
+}
+
 void
 report_write(json_t *j, FILE *out)
 {

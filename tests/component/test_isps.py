@@ -264,6 +264,16 @@ class Isps(tap.TestCase):
             self.assertIn("\n          web.de (taken by mine, %s:" % c.conf, c.run("isps", "gmx_webde"))
             self.assertEqual(c.json("isps", "GMAIL")["name"], "gmail")
 
+    def test_limits_of_a_record(self):
+        custom = """isps = ( { name = "mine"; domains = [ "mine.example" ]; limits = [ "20/second", "50000/24h" ];
+                       total_limits = [ "100/second" ]; } );\n"""
+        with Conf(custom=custom) as c:
+            self.assertEqual(c.run("isps", "mine").splitlines()[-2:], [
+                "limits    20/second, 50000/day (of each pool)", "          100/second (of all pools together)"])
+            j = c.json("isps", "mine")
+            self.assertEqual((j["limits"], j["total_limits"]), (["20/second", "50000/day"], ["100/second"]))
+            self.assertEqual(c.json("isps", "default")["limits"], [])
+
     def test_unknown_record(self):
         with Conf() as c:
             self.assertEqual(c.run("isps", "gmal", status=EX_UNAVAILABLE),

@@ -301,7 +301,28 @@ BAD = [
     ("MX host is an address", in_isp('mx = [ "192.0.2.1" ]; #! isps[0].mx[0] | "192.0.2.1": expected a domain name')),
     ("unknown key in a record", in_isp('domain = "a.example"; #! isps[0].domain | did you mean "domains"?')),
     ("pool's key in a record", in_isp('dkim_key = "@D@/key.pem"; #! isps[0].dkim_key | unknown key')),
-    ("limits in a record", in_isp('limits = [ "1/second" ]; #! isps[0].limits | unknown key')),
+    # --- limits ---
+    ("limit without a window", in_pool('limits = [ "20" ]; #! pools[0].limits[0] | "20": expected 1 to 1000000000')),
+    ("limit of nothing", in_pool('limits = [ "0/second" ]; #! pools[0].limits[0] | "0/second": expected')),
+    ("limit per week", in_isp('limits = [ "1/week" ]; #! isps[0].limits[0] | "1/week": expected')),
+    ("limit of 32 days", in_isp('total_limits = [\n"1/31d",\n"1/32d" #! isps[0].total_limits[1] | most 31 days\n];')),
+    ("limit as a number", in_pool('limits = [ 20 ]; #! pools[0].limits[0] | expected')),
+    ("limit as a string", in_pool('limits = "20/second"; #! pools[0].limits | is a string: expected an array')),
+    ("limit twice", in_pool('limits = [ "1/second",\n"1/second" #! pools[0].limits[1] | "1/second": stands here twice\n];')),
+    ("limit twice in other words", in_isp('limits = [ "5/60s",\n"5/minute" #! isps[0].limits[1] | stands here twice\n];')),
+    ("limit twice for an ISP", in_pool('isp_limits = ( { isp = "default"; limits = [ "5/24h",\n'
+                                       '"5/day" #! pools[0].isp_limits[0].limits[1] | stands here twice\n]; } );')),
+    ("limits for an ISP that is not there",
+     in_pool('isp_limits = (\n{ isp = "gmial"; limits = [ "1/day" ]; } #! pools[0].isp_limits[0].isp | '
+             '"gmial": there is no such ISP record\n);')),
+    ("limits for an ISP twice",
+     in_pool('isp_limits = ( { isp = "default"; },\n'
+             '{ isp = "DEFAULT"; } #! pools[0].isp_limits[1].isp | "DEFAULT" stands here twice\n);')),
+    ("limits without an ISP",
+     in_pool('isp_limits = (\n{ limits = [ "1/day" ]; } #! pools[0].isp_limits[0].isp | missing\n);')),
+    ("on_limit misspelt", in_pool('on_limit = "deny"; #! pools[0].on_limit | one of "defer", "hold", "warn"')),
+    ("count misspelt", in_pool('count = "mails"; #! pools[0].count | one of "recipients", "messages"')),
+    ("total_limits in a pool", in_pool('total_limits = [ "1/day" ]; #! pools[0].total_limits | unknown key')),
     ("connections below zero", in_isp("connections = -1; #! isps[0].connections | -1: expected a number from 0")),
     ("two records with one domain",
      isps(record(""), record("", "b")), {},
@@ -444,6 +465,13 @@ GOOD = [
             'recipients_per_message = 100; delete_headers = [ "X-*" ];\n'
             'encoding: { global = "keep"; html = "base64"; text = "quoted-printable"; };\n'
             'set_headers = ( { name = "X-A"; value = "${isp}"; } ); add_headers = ( { name = "X-B"; value = "b"; } );')),
+    ("limits of every kind",
+     isps(record('limits = [ "20/second", "50000/day" ]; total_limits = [ "1000000000/31d", "1/1s" ];')).replace(
+         "pools = (", "pools = (" + pool('limits = [ "5/30s", "7/15m", "9/2h" ]; on_limit = "hold"; count = "messages";\n'
+                                        'isp_limits = ( { isp = "BIG"; limits = [ "1/day" ]; }, { isp = "default"; } );',
+                                        "b", "b.example") + ",")),
+    ("limits for a shipped record", top('shipped_isps = ( { name = "s"; domains = [ "s.example" ]; } );',
+                                        pool('isp_limits = ( { isp = "s"; limits = [ ]; } );'))),
     ("record with MX hosts only", isps('{ name = "a"; mx = [ "*.a.example" ]; }')),
     ("record default", isps('{ name = "default"; encoding: { global = "8bit"; }; }')),
     ("shipped and custom default", top('isps = ( { name = "default"; } ); shipped_isps = ( { name = "Default"; } );')),

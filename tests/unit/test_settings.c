@@ -450,6 +450,43 @@ records_are_settled(void **state)
 	errors_free(e);
 }
 
+/* The rules of pools and records, those of a pool for a record in any case, and none for the rest. */
+static void
+limits_become_rules(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *a = add_pool(s, "a"), *b = add_pool(s, "b");
+	struct isp *isp = add_isp(s, "isps", "Big", "big.example");
+	struct isp_limits *own = setting_add_item(setting_find(&setting_table_pool, "isp_limits"), a);
+	const struct limit *rule;
+
+	(void)state;
+	set(&setting_table_pool, a, "limits", "90/90s");
+	set(&setting_table_pool, a, "limits", "60/60m");
+	set(&setting_table_isp, isp, "total_limits", "7/day");
+	own->name = g_strdup("bIG");
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_int_equal(a->limits.rules->len, 2);
+	rule = &g_array_index(a->limits.rules, struct limit, 0);
+	assert_int_equal(rule[0].most, 90);
+	assert_int_equal(rule[0].seconds, 90);
+	assert_int_equal(rule[1].most, 60);
+	assert_int_equal(rule[1].seconds, 3600);
+	assert_string_equal(a->limits.texts->pdata[1], "60/hour");
+	assert_int_equal(isp->total_limits.rules->len, 1);
+	assert_int_equal(isp->limits.rules->len, 0);
+	assert_int_equal(b->limits.rules->len, 0);
+	assert_int_equal(b->on_limit, ON_LIMIT_DEFER);
+	assert_int_equal(b->count, COUNT_RECIPIENTS);
+	assert_ptr_equal(own->isp, isp);
+	assert_int_equal(own->limits.rules->len, 0);
+	assert_int_equal(isp->treatment, s->default_isp->treatment); /* limits are no treatment */
+	settings_unref(s);
+	errors_free(e);
+}
+
 static void
 texts_take_their_normal_form(void **state)
 {
@@ -661,6 +698,7 @@ main(void)
 		cmocka_unit_test(secret_is_needed_by_signed_and_verp),
 		cmocka_unit_test(secret_is_needed_by_split),
 		cmocka_unit_test(records_are_settled),
+		cmocka_unit_test(limits_become_rules),
 		cmocka_unit_test(texts_take_their_normal_form),
 		cmocka_unit_test(near_names_are_suggested),
 		cmocka_unit_test(wrong_values_are_shown_printable_and_cut),
