@@ -4,7 +4,8 @@
  *
  * A milter edits the message, not a recipient's copy.  Recipients whose records treat messages alike
  * are no conflict; else mixed_isps decides.  A message that was injected again by us names its record
- * (split.h), so it is never split twice and no look-up can change its mind.
+ * (split.h), so it is never split twice and no look-up can change its mind; the recipients' own records
+ * are for counting only.
  */
 #include "core/isp.h"
 #include "core/pipeline.h"
@@ -39,14 +40,6 @@ find_all(const struct job *job, struct plan *plan)
 		isp_prefetch(job->settings, job->resolver, address_domain(g_ptr_array_index(rcpts, i)));
 	for (guint i = 0; i < rcpts->len; i++)
 		find_one(job, plan, g_ptr_array_index(rcpts, i));
-}
-
-static void
-force_all(struct plan *plan, const struct isp *isp)
-{
-	for (guint i = 0; i < plan->rcpts->len; i++)
-		g_ptr_array_add(plan->rcpt_isps, (struct isp *)isp);
-	plan_explain(plan, "isp: %s (the message was injected again by us)", isp->name);
 }
 
 /* True if all recipients' records treat messages alike; *same_record: they are one record. */
@@ -135,10 +128,14 @@ stage_isp(const struct job *job, struct plan *plan)
 	if (job->rcpts != NULL)
 		plan->rcpts = job->rcpts;
 	plan->rcpt_isps = g_ptr_array_sized_new(plan->rcpts->len);
-	if (plan->injected_isp != NULL)
-		force_all(plan, plan->injected_isp);
-	else
-		find_all(job, plan);
+	find_all(job, plan);
+	plan->all_isps = g_ptr_array_ref(plan->rcpt_isps);
+	if (plan->injected_isp != NULL) {
+		plan->isp = plan->injected_isp;
+		plan_explain(plan, "isp: %s treats the message, which was injected again by us",
+			     plan->isp->name);
+		return true;
+	}
 	plan->isp = plan->rcpt_isps->len > 0 ? isp_at(plan, 0) : job->settings->default_isp;
 	if (plan->rcpt_isps->len == 0)
 		return true;

@@ -51,6 +51,31 @@ append_encoding(GString *line, const struct plan *p)
 		g_string_append_printf(line, " reason=%s", p->not_encoded->str);
 }
 
+/* Names of limits are made of names of pools and records, so they are one safe word. */
+static void
+append_limit(GString *line, const struct plan *p)
+{
+	switch (p->limit) {
+	case LIMIT_NONE:
+		g_string_append(line, " limit=-");
+		break;
+	case LIMIT_OK:
+		g_string_append(line, " limit=ok");
+		break;
+	case LIMIT_UNKNOWN:
+		g_string_append(line, " limit=unknown");
+		break;
+	case LIMIT_OVER:
+		g_string_append_printf(line, " limit=over:%s", p->over.name);
+		if (p->over.wait_us < 0)
+			g_string_append(line, " wait_ms=-");
+		else
+			g_string_append_printf(line, " wait_ms=%" G_GINT64_FORMAT,
+					       (gint64)(p->over.wait_us + 999) / 1000);
+		break;
+	}
+}
+
 static void
 append_treatment(GString *line, const struct plan *p)
 {
@@ -81,6 +106,7 @@ outcome_line(const struct message *m, const struct plan *p, gint64 took)
 		g_string_append(line, " size=-");
 	append_encoding(line, p);
 	append_treatment(line, p);
+	append_limit(line, p);
 	if (took >= 0)
 		g_string_append_printf(line, " took_ms=%.1f", (double)took / 1000);
 	else

@@ -25,6 +25,7 @@ pipeline_run(const struct job *job, struct plan *plan)
 	static stage_fn *const stages[] = {
 		stage_trust,  stage_size,    stage_pool,	stage_isp,
 		stage_encode, stage_headers, stage_return_path, stage_sign,
+		stage_limits,
 	};
 
 	plan_end(plan, VERDICT_ACCEPTED, NULL);

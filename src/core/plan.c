@@ -41,6 +41,17 @@ plan_take_split(struct plan *p, struct plan *earlier)
 	p->mixed = earlier->mixed;
 }
 
+void
+plan_take_limits(struct plan *p, struct plan *earlier)
+{
+	p->limit = earlier->limit;
+	limits_over_clear(&p->over);
+	p->over = earlier->over;
+	earlier->over = (struct limit_over){0};
+	p->limit_problem = g_steal_pointer(&earlier->limit_problem);
+	p->hold = g_steal_pointer(&earlier->hold);
+}
+
 static void
 free_string(GString *s)
 {
@@ -59,7 +70,12 @@ plan_free(struct plan *p)
 	g_free(p->injected_login);
 	image_free(p->image);
 	buf_free(&p->body);
+	g_free(p->hold);
+	g_free(p->limit_problem);
+	limits_over_clear(&p->over);
+	g_clear_pointer(&p->charges, g_array_unref);
 	g_clear_pointer(&p->rcpt_isps, g_ptr_array_unref);
+	g_clear_pointer(&p->all_isps, g_ptr_array_unref);
 	g_clear_pointer(&p->own_rcpts, g_ptr_array_unref);
 	g_clear_pointer(&p->groups, g_ptr_array_unref);
 	g_clear_pointer(&p->gone, g_ptr_array_unref);

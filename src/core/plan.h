@@ -8,6 +8,7 @@
 #define POOLMILTER_CORE_PLAN_H
 
 #include "core/image.h"
+#include "core/limits.h"
 #include "core/message.h"
 #include "core/settings.h"
 
@@ -41,7 +42,8 @@ struct plan {
 	char from_domain[254];	 /* domain of the author, normalised; "" if not found */
 
 	const struct isp *isp;	   /* the record that treats the message; NULL: not looked for */
-	GPtrArray *rcpt_isps;	   /* of const struct isp *: beside the message's recipients */
+	GPtrArray *rcpt_isps;	   /* of const struct isp *: beside rcpts, each one's own record */
+	GPtrArray *all_isps;	   /* the same with the recipients of groups; in no order */
 	const char *mixed;	   /* how several ISPs were treated, for the log; NULL: there is one */
 	const GPtrArray *rcpts;	   /* of const char *: those for whom the message is treated */
 	GPtrArray *own_rcpts;	   /* rcpts where these are not all of the message's; else NULL */
@@ -59,6 +61,11 @@ struct plan {
 	char *new_sender;	 /* without <>; NULL: stays */
 	struct image *image;	 /* the header after all edits, and the edits themselves */
 	unsigned headers_added, headers_deleted;
+	GArray *charges;	/* of struct charge: what it is charged to, groups included; NULL: nothing */
+	enum limit_state limit; /* after pipeline_charge() */
+	struct limit_over over; /* with LIMIT_OVER */
+	char *limit_problem;	/* with LIMIT_UNKNOWN, for the log; or NULL */
+	char *hold;		/* with VERDICT_HELD: why, for the MTA's quarantine */
 	GString *dkim;		/* "d/s/a,d/s/a" for the log */
 	GPtrArray *explanations; /* of char *, --explain; NULL: nobody asks */
 };
@@ -85,6 +92,9 @@ struct group *plan_group(struct plan *p, const struct isp *isp);
 
 /** Takes over what has been done with the groups of an earlier plan for the same message. */
 void plan_take_split(struct plan *p, struct plan *earlier);
+
+/** Takes over what the limiter has said of an earlier plan for the same message. */
+void plan_take_limits(struct plan *p, struct plan *earlier);
 
 /** The only recipient for whom the message is treated; NULL if there are several. */
 const char *plan_only_rcpt(const struct plan *p);

@@ -205,6 +205,7 @@ struct settings {
 	GPtrArray *shipped_isps;       /* of struct isp * */
 	struct isp_index isp_index[2]; /* custom, shipped */
 	bool isp_mx;                   /* some record in force has MX rules */
+	bool isp_totals;               /* some record in force has total_limits */
 	struct isp *default_isp;       /* the record "default"; made if there is none, never NULL */
 
 	GPtrArray *pools;           /* of struct pool * */

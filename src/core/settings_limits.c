@@ -97,8 +97,9 @@ finish_pool_limits(struct finish *f, struct pool *p, GArray *none, GHashTable **
 }
 
 static void
-settle_record(struct isp *isp, GArray *none)
+settle_record(struct settings *s, struct isp *isp, GArray *none)
 {
+	s->isp_totals = s->isp_totals || (!isp->replaced && isp->total_limits.texts->len > 0);
 	settle_rules(&isp->limits, none);
 	settle_rules(&isp->total_limits, none);
 }
@@ -111,9 +112,9 @@ finish_limits(struct finish *f)
 	GHashTable *by_name = NULL;
 
 	for (guint i = 0; i < s->isps->len; i++)
-		settle_record(s->isps->pdata[i], none);
+		settle_record(s, s->isps->pdata[i], none);
 	for (guint i = 0; i < s->shipped_isps->len; i++)
-		settle_record(s->shipped_isps->pdata[i], none);
+		settle_record(s, s->shipped_isps->pdata[i], none);
 	for (guint i = 0; i < s->pools->len; i++)
 		finish_pool_limits(f, s->pools->pdata[i], none, &by_name);
 	f->pool = NULL;

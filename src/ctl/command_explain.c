@@ -200,7 +200,7 @@ make_parts(struct explanation *e, GPtrArray *groups)
 	for (guint i = 0; first->plan->groups != NULL && i < first->plan->groups->len; i++) {
 		const struct group *group = first->plan->groups->pdata[i];
 
-		add_part(e, group->rcpts, "injected again");
+		add_part(e, group->rcpts, "injected again")->copy = true;
 	}
 }
 

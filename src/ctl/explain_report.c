@@ -6,6 +6,7 @@
 #include "ctl/explain_report.h"
 
 #include "core/pool.h"
+#include "core/setting_table.h"
 #include "ctl/isp_report.h"
 #include "ctl/report.h"
 
@@ -297,23 +298,60 @@ print_signatures(struct printer *p)
 	print_names(p, "oversigned", sign_oversigned_names(s, p->plan->pool, p->plan->isp));
 }
 
+/* The word that the configuration has for a choice of the pool. */
+static const char *
+choice_word(const char *key, int value)
+{
+	const struct setting_choice *c = setting_find(&setting_table_pool, key)->choices;
+
+	while (c->name != NULL && c->value != value)
+		c++;
+	return c->name;
+}
+
 static void
-print_treatment(struct printer *p)
+print_charges(struct printer *p)
+{
+	const struct pool *pool = p->plan->pool;
+
+	for (guint i = 0; i < p->plan->charges->len; i++) {
+		const struct charge *c = &g_array_index(p->plan->charges, struct charge, i);
+		char *words = limits_words(c);
+
+		line(p, "%s: this message counts %u (%s)", words, c->amount,
+		     choice_word("count", pool->count));
+		g_free(words);
+	}
+	line(p, "over one of them: %s (on_limit)", choice_word("on_limit", pool->on_limit));
+}
+
+static void
+print_limits(struct printer *p, const struct explain_part *part)
 {
 	char *numbers = isp_report_numbers(p->plan->isp);
 
+	p->key = "limits";
+	if (part->copy)
+		line(p, "charged with the message itself");
+	else if (p->plan->charges != NULL)
+		print_charges(p);
+	else if (numbers == NULL)
+		line(p, "none known");
+	if (numbers != NULL)
+		line(p, "%s: the MTA's to keep", numbers);
+	g_free(numbers);
+}
+
+static void
+print_treatment(struct printer *p, const struct explain_part *part)
+{
 	print_encoding(p);
 	p->key = "headers";
 	each_edit(p->plan, print_edit, p);
 	p->key = "return path";
 	print_decisions(p, "return path");
 	print_signatures(p);
-	p->key = "limits";
-	if (numbers != NULL)
-		line(p, "%s: the MTA's to keep", numbers);
-	else
-		line(p, "none known");
-	g_free(numbers);
+	print_limits(p, part);
 }
 
 static void
@@ -329,7 +367,7 @@ print_part(struct printer *p, const struct explain_part *part, bool several)
 	if (treated(p->plan)) {
 		p->key = "record";
 		line(p, "%s", p->plan->isp->name);
-		print_treatment(p);
+		print_treatment(p, part);
 	}
 	p->key = "result";
 	if (p->plan->reply != NULL)
@@ -407,9 +445,31 @@ names_json(GPtrArray *names)
 	return list;
 }
 
-static void
-add_treatment(json_t *j, const struct explanation *e, const struct plan *p)
+/* The MTA's numbers, and what we count. */
+static json_t *
+limits_json(const struct explain_part *part)
 {
+	const struct plan *p = part->plan;
+	json_t *j = isp_report_numbers_json(p->isp), *list = json_array();
+
+	for (guint i = 0; !part->copy && p->charges != NULL && i < p->charges->len; i++) {
+		const struct charge *c = &g_array_index(p->charges, struct charge, i);
+		char *text = limit_text(c->limit);
+
+		json_array_append_new(list, json_pack("{sssssI}", "key", c->key, "limit", text,
+						      "amount", (json_int_t)c->amount));
+		g_free(text);
+	}
+	json_object_set_new(j, "charges", list);
+	json_object_set_new(j, "on_limit", json_string(choice_word("on_limit", p->pool->on_limit)));
+	json_object_set_new(j, "count", json_string(choice_word("count", p->pool->count)));
+	return j;
+}
+
+static void
+add_treatment(json_t *j, const struct explanation *e, const struct explain_part *part)
+{
+	const struct plan *p = part->plan;
 	const struct settings *s = e->settings;
 	struct edits edits = {e, p, json_array()};
 
@@ -423,7 +483,7 @@ add_treatment(json_t *j, const struct explanation *e, const struct plan *p)
 	json_object_set_new(j, "signed_headers", names_json(sign_names(s, p->pool, p->isp)));
 	json_object_set_new(j, "oversigned_headers",
 			    names_json(sign_oversigned_names(s, p->pool, p->isp)));
-	json_object_set_new(j, "limits", isp_report_numbers_json(p->isp));
+	json_object_set_new(j, "limits", limits_json(part));
 }
 
 static json_t *
@@ -445,7 +505,7 @@ part_json(const struct explanation *e, const struct explain_part *part)
 				    : json_null());
 	json_object_set_new(j, "decisions", report_texts(p->explanations));
 	if (treated(p))
-		add_treatment(j, e, p);
+		add_treatment(j, e, part);
 	return j;
 }
 

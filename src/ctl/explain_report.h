@@ -13,6 +13,7 @@ struct explain_part {
 	const char *when;       /* static: "now", "injected again", "another transaction" */
 	const GPtrArray *rcpts; /* of const char *, the message's */
 	struct plan *plan;      /* of a message for these recipients */
+	bool copy;              /* its limits are charged with the message itself */
 };
 
 struct explanation {

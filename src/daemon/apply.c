@@ -1,7 +1,7 @@
 /*
  * apply - gives a plan to the MTA; see apply.h.
  *
- * Order: header edits as the plan has them, the sender, recipients that are gone, the body.  The body is
+ * Order: header edits as the plan has them, the sender, recipients that are gone, quarantine, the body.  The body is
  * one run of its own: Postfix answers 451 for ever to a body replacement with other edits in between.
  */
 #include "daemon/apply.h"
@@ -57,6 +57,12 @@ apply_sender(SMFICTX *ctx, const char *sender)
 }
 
 static bool
+apply_hold(SMFICTX *ctx, const char *reason)
+{
+	return smfi_quarantine(ctx, (char *)reason) == MI_SUCCESS;
+}
+
+static bool
 apply_gone(SMFICTX *ctx, const GPtrArray *gone)
 {
 	bool ok = true;
@@ -95,7 +101,9 @@ apply_plan(SMFICTX *ctx, const struct plan *p, bool *applied)
 		return apply_reply(ctx, p->reply_code, p->reply_status, p->reply);
 	*applied = apply_edits(ctx, image_edits(p->image)) &&
 		   (p->new_sender == NULL || apply_sender(ctx, p->new_sender)) &&
-		   apply_gone(ctx, p->gone) && (!p->new_body || apply_body(ctx, &p->body));
+		   apply_gone(ctx, p->gone) &&
+		   (p->verdict != VERDICT_HELD || apply_hold(ctx, p->hold)) &&
+		   (!p->new_body || apply_body(ctx, &p->body));
 	if (!*applied)
 		return apply_reply(ctx, "451", "4.3.0",
 				   "Message cannot be changed now, try again later");

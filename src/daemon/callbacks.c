@@ -123,6 +123,8 @@ on_rcpt(SMFICTX *ctx, char **argv)
 	if (answer == SESSION_LATER)
 		return apply_reply(ctx, "452", "4.5.3",
 				   "Another provider's recipient: send it in a transaction of its own");
+	if (answer == SESSION_LIMIT)
+		return apply_reply(ctx, "451", "4.7.1", session_reply(session_of(ctx)));
 	return SMFIS_CONTINUE;
 }
 

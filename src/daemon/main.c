@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "core/author.h"
+#include "core/limiter_memory.h"
 #include "core/settings.h"
 #include "daemon/callbacks.h"
 #include "daemon/listener.h"
@@ -39,6 +40,7 @@ struct options {
 
 static struct options options;
 static struct mx_resolver *mx_resolver;
+static struct limiter_memory *limiter;
 
 #define PACKET_MAX (1024 * 1024) /* octets of a packet of the milter protocol: of one header field */
 
@@ -281,7 +283,7 @@ static int
 serve(struct settings *s, struct signer *signer)
 {
 	const struct session_tools tools = {signer, mx_resolver_facade(mx_resolver),
-					    reinject_injector()};
+					    reinject_injector(), limiter_memory_facade(limiter)};
 
 	if (!milter_threads_init() || !milter_setup(&tools))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
@@ -341,6 +343,7 @@ main(int argc, char **argv)
 	mx_resolver = mx_resolver_new(s->resolver, (guint)s->dns.cache_entries, &why);
 	if (mx_resolver == NULL)
 		fail(EX_SOFTWARE, why);
+	limiter = limiter_memory_new(1, NULL, NULL);
 	if (!signer_keys_cached(signer))
 		log_line(LOG_WARNING, "warning: libopendkim does not reach the parsed keys; each message "
 				      "parses its key, which is slow");

@@ -14,8 +14,12 @@ queue_id(const struct message *m)
 void
 message_log(const struct message *m, const struct plan *p, gint64 took)
 {
+	static struct log_limit often;
 	GString *line;
 
+	if (p->limit == LIMIT_UNKNOWN)
+		log_limited(&often, LOG_WARNING, "limits: cannot be asked, mail goes on uncounted: %s",
+			    p->limit_problem != NULL ? p->limit_problem : "?");
 	if (p->detail != NULL)
 		log_line(LOG_ERR, "%s: error: %s", queue_id(m), p->detail);
 	if (!log_enabled(LOG_INFO))
@@ -41,6 +45,18 @@ message_log_later(const struct message *m, const char *rcpt)
 	g_string_append(line, ": isp:");
 	outcome_address(line, "rcpt", rcpt);
 	log_line(LOG_INFO, "%s result=deferred reason=other-isp", line->str);
+	g_string_free(line, TRUE);
+}
+
+void
+message_log_limit(const struct message *m, const char *rcpt, const struct limit_over *over)
+{
+	GString *line = g_string_new(queue_id(m));
+
+	g_string_append(line, ": limit:");
+	outcome_address(line, "rcpt", rcpt);
+	log_line(LOG_INFO, "%s limit=over:%s wait_ms=%" G_GINT64_FORMAT " result=deferred", line->str,
+		 over->name, (gint64)(over->wait_us + 999) / 1000);
 	g_string_free(line, TRUE);
 }
 

@@ -16,6 +16,9 @@ void message_log_early(const struct message *m, enum verdict verdict, const char
 /** A recipient deferred: its ISP wants another treatment than the first recipient's. */
 void message_log_later(const struct message *m, const char *rcpt);
 
+/** A recipient deferred: total_limits of its ISP are reached. */
+void message_log_limit(const struct message *m, const char *rcpt, const struct limit_over *over);
+
 /** The message could not be injected again for all recipients; they stay on it. */
 void message_log_split(const struct message *m, const char *why);
 

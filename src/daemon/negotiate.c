@@ -21,6 +21,7 @@ static const struct {
 	{SMFIF_CHGBODY, "replace the body (SMFIF_CHGBODY)"},
 	{SMFIF_CHGFROM, "change the envelope sender (SMFIF_CHGFROM)"},
 	{SMFIF_DELRCPT, "delete recipients (SMFIF_DELRCPT)"},
+	{SMFIF_QUARANTINE, "hold messages (SMFIF_QUARANTINE)"},
 };
 
 static void

@@ -8,7 +8,8 @@
 #include <stdbool.h>
 
 /** The edits that an MTA must allow. All of them always: a reload may need what today does not. */
-#define NEGOTIATE_ACTIONS (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM | SMFIF_DELRCPT)
+#define NEGOTIATE_ACTIONS                                                                     \
+	(SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM | SMFIF_DELRCPT | SMFIF_QUARANTINE)
 
 /**
  * Decides by the MTA's offer (SMFIF_* and SMFIP_* of libmilter/mfdef.h) and sets what we want.  False:

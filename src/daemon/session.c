@@ -3,8 +3,10 @@
  */
 #include "daemon/session.h"
 #include "base/log.h"
+#include "core/domain.h"
 #include "core/isp.h"
 #include "core/pipeline.h"
+#include "core/pool.h"
 #include "core/return_path.h"
 #include "core/split.h"
 #include "core/trust.h"
@@ -26,6 +28,7 @@ struct session {
 	bool in_progress;
 	gint64 started; /* of the treatment, monotonic microseconds */
 	const struct isp *first_isp; /* of the first recipient, with mixed_isps = "defer" */
+	char *reply;		     /* to a recipient over a limit; or NULL */
 	gint64 waited;		     /* microseconds for the DNS so far */
 	GPtrArray *left;	     /* recipients that were not split off; the plan refers to it */
 };
@@ -78,6 +81,7 @@ session_end(struct session *s)
 	s->in_progress = false;
 	s->first_isp = NULL;
 	s->waited = 0;
+	g_clear_pointer(&s->reply, g_free);
 	g_clear_pointer(&s->plan, plan_free);
 	g_clear_pointer(&s->left, g_ptr_array_unref);
 	g_clear_pointer(&s->message, message_free);
@@ -136,6 +140,59 @@ isp_fits(struct session *s, const char *rcpt)
 	return true;
 }
 
+/*
+ * The pool is known at the end of the message only; the sender's domain tells it beforehand, mostly.
+ * Copies that are injected again are paid for: they come without a login.
+ */
+static bool
+may_be_early(const struct session *s)
+{
+	const struct message *m = s->message;
+	const char *domain = address_domain(m->sender);
+	char normal[DOMAIN_SIZE];
+	const struct pool *p;
+
+	if (!s->settings->isp_totals || s->tools->limiter == NULL || m->local || !trusted(s) ||
+	    (s->settings->mixed_isps == MIXED_SPLIT && m->login == NULL) || domain == NULL ||
+	    !domain_normalise(domain, strlen(domain), normal))
+		return false;
+	p = pool_find(s->settings, normal);
+	return p != NULL && p->on_limit == ON_LIMIT_DEFER && trust_pool(p, &m->client, m->login);
+}
+
+/* True if the recipient's ISP can take no more now, as far as is known without waiting. */
+static bool
+limit_reached(struct session *s, const char *rcpt)
+{
+	struct limit_over over = {0};
+	struct isp_match match;
+	bool reached;
+	char *wait;
+
+	if (!may_be_early(s))
+		return false;
+	match = isp_find(s->settings, s->tools->resolver, address_domain(rcpt), 0);
+	if (match.failed || !limits_total_reached(s->tools->limiter, match.isp, &over))
+		return false;
+	reached = over.wait_us > 0;
+	if (reached) {
+		wait = limits_seconds(over.wait_us);
+		g_free(s->reply);
+		s->reply = g_strdup_printf("Sending limit %s is reached, try again in %s", over.words,
+					   wait);
+		g_free(wait);
+		message_log_limit(s->message, rcpt, &over);
+	}
+	limits_over_clear(&over);
+	return reached;
+}
+
+const char *
+session_reply(const struct session *s)
+{
+	return s->reply;
+}
+
 enum session_answer
 session_rcpt(struct session *s, const char *rcpt, bool dsn)
 {
@@ -147,6 +204,8 @@ session_rcpt(struct session *s, const char *rcpt, bool dsn)
 		message_log_bounce(s->message, rcpt, why);
 		return SESSION_REFUSE;
 	}
+	if (limit_reached(s, rcpt))
+		return SESSION_LIMIT;
 	if (!isp_fits(s, rcpt)) {
 		message_log_later(s->message, rcpt);
 		return SESSION_LATER;
@@ -202,6 +261,31 @@ session_body(struct session *s, const void *data, size_t len)
 		message_add_body(s->message, data, len);
 }
 
+/* Treats the message once more, as a whole for those recipients (NULL: all). */
+static void
+treat_whole(struct session *s, struct job *job, const GPtrArray *rcpts)
+{
+	struct plan *first = s->plan;
+
+	job->rcpts = rcpts;
+	job->no_split = true;
+	s->plan = plan_new(s->message);
+	pipeline_run(job, s->plan);
+	plan_take_limits(s->plan, first);
+	if (rcpts != NULL)
+		plan_take_split(s->plan, first);
+	plan_free(first);
+}
+
+/* A message to be held is held for all: nobody gets a copy meanwhile. */
+static void
+hold_whole(struct session *s, struct job *job)
+{
+	treat_whole(s, job, NULL);
+	if (s->plan->verdict == VERDICT_ACCEPTED)
+		plan_end(s->plan, VERDICT_HELD, "limit");
+}
+
 /*
  * Injects the message again for the plan's groups.  Where all were taken, the plan stands; else the
  * message has to go to the others too, and is treated once more, for all who are left.
@@ -218,12 +302,7 @@ split(struct session *s, struct job *job)
 	g_free(why);
 	if (left->len > 0) {
 		g_ptr_array_extend(left, first->own_rcpts, NULL, NULL);
-		job->rcpts = left;
-		job->no_split = true;
-		s->plan = plan_new(s->message);
-		pipeline_run(job, s->plan);
-		plan_take_split(s->plan, first);
-		plan_free(first);
+		treat_whole(s, job, left);
 	}
 	s->left = left;
 }
@@ -245,8 +324,12 @@ session_eom(struct session *s, const char *queue_id)
 	job.resolver = s->tools->resolver;
 	job.now = time(NULL);
 	job.deadline = dns_deadline(s, s->started);
+	job.limiter = s->tools->limiter;
 	pipeline_run(&job, s->plan);
-	if (s->plan->groups != NULL)
+	pipeline_charge(&job, s->plan);
+	if (s->plan->groups != NULL && s->plan->verdict == VERDICT_HELD)
+		hold_whole(s, &job);
+	else if (s->plan->groups != NULL)
 		split(s, &job);
 	return s->plan;
 }

@@ -9,6 +9,7 @@
 #define POOLMILTER_DAEMON_SESSION_H
 
 #include "core/injector.h"
+#include "core/limiter.h"
 #include "core/message.h"
 #include "core/network.h"
 #include "core/plan.h"
@@ -25,6 +26,7 @@ struct session_tools {
 	const struct signer *signer;
 	const struct resolver *resolver; /* NULL: no MX rules */
 	const struct injector *injector;
+	const struct limiter *limiter; /* NULL: no limits */
 };
 
 /** What the MTA is to be told before the end of the message. */
@@ -34,6 +36,7 @@ enum session_answer {
 	SESSION_REFUSE, /* 550 5.1.1: a recipient at a bounce domain with a bad token */
 	SESSION_DEFER,	/* 421: the daemon is stopping */
 	SESSION_LATER,	/* 452 4.5.3: a recipient for a transaction of its own */
+	SESSION_LIMIT,	/* 451 4.7.1: a recipient whose ISP's total_limits are reached: session_reply() */
 };
 
 /** A session; tools are shared by all. Free with session_free(). */
@@ -46,8 +49,14 @@ void session_connect(struct session *s, const struct address *client, bool local
 /** Begins a message. sender without <>; login: {auth_authen} or NULL; dsn: with options of RFC 3461. */
 void session_mail(struct session *s, const char *sender, const char *login, bool dsn);
 
-/** A recipient, without <>. dsn: with options of RFC 3461. The answer may be SESSION_REFUSE or _LATER. */
+/**
+ * A recipient, without <>. dsn: with options of RFC 3461. The answer may be SESSION_REFUSE,
+ * _LATER or _LIMIT.
+ */
 enum session_answer session_rcpt(struct session *s, const char *rcpt, bool dsn);
+
+/** The text of the reply with SESSION_LIMIT; lives until the next call. */
+const char *session_reply(const struct session *s);
 
 /** DATA: from now on the message counts as in progress, unless the answer ends it. */
 enum session_answer session_data(struct session *s, const char *queue_id);
@@ -56,7 +65,8 @@ void session_header(struct session *s, const char *name, const char *value);
 void session_body(struct session *s, const void *data, size_t len);
 
 /**
- * End of message: runs the pipeline, and injects the message again where it is to be split.  The plan belongs to the session and lives until session_end().
+ * End of message: runs the pipeline, charges the message to its limits, and injects it again where it is
+ * to be split.  The plan belongs to the session and lives until session_end().
  * NULL if there is no message (an MTA that sends commands out of order).
  */
 const struct plan *session_eom(struct session *s, const char *queue_id);

@@ -125,9 +125,9 @@ CUSTOM = """isps = (
 class Conf(Directory):
     """A directory with a configuration that includes the shipped records."""
 
-    def __init__(self, *keys, custom=CUSTOM, port=9, timeout_ms=2000):
+    def __init__(self, *keys, custom=CUSTOM, port=9, timeout_ms=2000, pools=POOLS):
         self.keys = "".join(keys)
-        self.custom = custom
+        self.custom, self.pools = custom, pools
         self.dns = 'resolver = "127.0.0.1@%d"; dns: { timeout_ms = %d; };\n' % (port, timeout_ms)
 
     def __enter__(self):
@@ -136,7 +136,7 @@ class Conf(Directory):
         self.key("ed25519.pem", ("-algorithm", "ED25519"))
         self.write("return-path.secret", b"0123456789abcdef0123456789abcdef")
         self.conf = self.write("main.conf", ('listen = "unix:@D@/s"; state_dir = "@D@";\n%s%s@include "%s"\n%s%s' % (
-            self.keys, self.dns, SHIPPED, self.custom, POOLS)).replace("@D@", self.root))
+            self.keys, self.dns, SHIPPED, self.custom, self.pools)).replace("@D@", self.root))
         return self
 
     def run(self, command, *arguments, status=EX_OK):
@@ -452,6 +452,28 @@ class Explain(tap.TestCase):
                 added = {e["name"]: e["value"].strip() for e in done["edits"] if e["edit"] == "add"}
                 told = {h["name"]: h["expanded"] for h in part["headers"] if h["edit"] == "add"}
                 self.assertEqual({name: value for name, value in told.items() if value}, added)
+
+    def test_limits(self):
+        custom = """isps = ( { name = "mine"; domains = [ "mine.example" ]; limits = [ "20/second" ]; connections = 5;
+                       total_limits = [ "100/second" ]; encoding: { html = "base64"; }; } );\n"""
+        pools = POOLS.replace("match_subdomains = true;",
+                              'match_subdomains = true; limits = [ "5000/hour" ]; on_limit = "hold";')
+        charges = [("p/acme", "5000/hour", 3), ("pi/acme/mine", "20/second", 2), ("i/mine", "100/second", 2)]
+        rcpts = "a@mine.example", "b@mine.example", "c@gmail.com"
+        for keys in ("", SPLIT):
+            with Conf(keys, custom=custom, pools=pools) as c:
+                j = self.explain(c, "ann@example.com", *rcpts, more=SMTP)
+                limits = j["treatments"][0]["limits"]
+                self.assertEqual([(x["key"], x["limit"], x["amount"]) for x in limits["charges"]], charges)
+                self.assertEqual((limits["on_limit"], limits["count"]), ("hold", "recipients"))
+                self.assertEqual([part["limits"]["charges"] for part in j["treatments"][1:]], [[]] * bool(keys))
+                text = c.run("explain", *SMTP, "-f", "ann@example.com",
+                             *[word for rcpt in rcpts for word in ("-r", rcpt)])
+                self.assertIn("limits      5000/hour of pool acme: this message counts 3 (recipients)\n"
+                              "            20/second of pool acme to mine: this message counts 2 (recipients)\n"
+                              "            100/second to mine: this message counts 2 (recipients)\n"
+                              "            over one of them: hold (on_limit)\n", text)
+                self.assertEqual("limits      charged with the message itself\n" in text, bool(keys))
 
     def test_text(self):
         with Conf(SPLIT) as c:

@@ -797,7 +797,7 @@ class Log(common.ComponentTest):
         self.assertRegex(line, r"^poolmilter\[%d\]: 4ORDER: pool=acme isp=default from=<a@example\.com> "
                                r"return_path=<[^<>@ ]+@ac-bounces\.example\.com> nrcpt=2 size=\d+ encoded=- "
                                r"headers=\+\d+-\d+ dkim=example\.com/s-acme/rsa-sha256 "
-                               r"took_ms=\d+(\.\d+)? result=accepted( |$)" % server.pid)
+                               r"limit=- took_ms=\d+(\.\d+)? result=accepted( |$)" % server.pid)
 
     def test_the_manual_parses_the_line(self):
         """The regular expression that poolmilter(8) gives its readers."""
@@ -807,14 +807,22 @@ class Log(common.ComponentTest):
         text = "".join(parts).replace("\\-", "-").replace("\\e", "\\").replace("(?<", "(?P<")
         pattern = re.compile(text)
         line = ("4A: pool=acme isp=gmail%s from=<a@example.com> return_path=- nrcpt=4 size=10 encoded=%s headers=+1-2 "
-                "dkim=- took_ms=0.9 result=accepted")
+                "dkim=- limit=%s took_ms=0.9 result=accepted")
+        for limit, over, wait in (("ok", None, None), ("-", None, None), ("unknown", None, None),
+                                  ("over:pi/a.b/t-online/20/30s wait_ms=1234", "pi/a.b/t-online/20/30s", "1234"),
+                                  ("over:i/gmail/1/day wait_ms=-", "i/gmail/1/day", None)):
+            match = pattern.match(line % ("", "-", limit))
+            self.assertIsNotNone(match, limit)
+            self.assertEqual((match["over"], match["wait_ms"]), (over, wait))
+        for limit in ("over:", "over:p/a/1/day", "ok wait_ms=1", "no"):
+            self.assertIsNone(pattern.match(line % ("", "-", limit)), limit)
         for mixed, encoded, expected in (
                 ("", "-", (None, None, None, None)),
                 (" mixed=neutral", "- reason=text:broken-base64", ("neutral", None, None, "text:broken-base64")),
                 (" mixed=split split=yahoo:2/3,t-online:1/1", "html:base64,text:quoted-printable reason=other:a,html:b",
                  ("split", "yahoo:2/3,t-online:1/1", "html:base64,text:quoted-printable", "other:a,html:b"))):
-            match = pattern.match(line % (mixed, encoded))
-            self.assertIsNotNone(match, line % (mixed, encoded))
+            match = pattern.match(line % (mixed, encoded, "ok"))
+            self.assertIsNotNone(match, line % (mixed, encoded, "ok"))
             self.assertEqual((match["mixed"], match["split"], match["encoded"], match["not_encoded"]), expected)
         server = self.serve(max_message_size=100000)
         sent = [(common.message(), "acme"), (common.message(), None),

@@ -36,7 +36,7 @@ LOG_LINE = re.compile(
     r"(mixed=(?P<mixed>neutral|alike|split) (split=(?P<split>\S+) )?)?from=<(?P<sender>[^>]*)> "
     r"return_path=(?P<return_path>\S+) nrcpt=(?P<nrcpt>\d+) size=(?P<size>\d+) "
     r"encoded=(?P<encoded>\S+) (reason=(?P<not_encoded>\S+) )?"
-    r"headers=(?P<headers>\S+) dkim=(?P<dkim>\S+) took_ms=[\d.]+ result=(?P<result>\w+)"
+    r"headers=(?P<headers>\S+) dkim=(?P<dkim>\S+) limit=(?P<limit>\S+) (wait_ms=(?P<wait_ms>\d+|-) )?took_ms=[\d.]+ result=(?P<result>\w+)"
     r"(?P<reason> reason=.+)?$")
 
 

@@ -38,6 +38,7 @@ test_missing(void **state)
 		{"no new headers", ALL_ACTIONS & ~SMFIF_ADDHDRS, ALL_STEPS, "SMFIF_ADDHDRS"},
 		{"no change of the body", ALL_ACTIONS & ~SMFIF_CHGBODY, ALL_STEPS, "SMFIF_CHGBODY"},
 		{"no change of the sender", ALL_ACTIONS & ~SMFIF_CHGFROM, ALL_STEPS, "SMFIF_CHGFROM"},
+		{"no quarantine", ALL_ACTIONS & ~SMFIF_QUARANTINE, ALL_STEPS, "SMFIF_QUARANTINE"},
 		{"protocol 2", 0x3f, 0x7f, "milter_protocol = 6"},
 		{"nothing", 0, 0, "SMFIF_ADDHDRS"},
 	};

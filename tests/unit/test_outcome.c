@@ -24,24 +24,24 @@ test_lines(void **state)
 		{"treated", "4F2A3B", "a@example.com", "b+x@b.example.com", &acme, 1, 1, 2,
 		 "example.com/ak/rsa-sha256", 940, VERDICT_ACCEPTED, NULL,
 		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=<b+x@b.example.com> nrcpt=1 size=10 encoded=- "
-		 "headers=+1-2 dkim=example.com/ak/rsa-sha256 took_ms=0.9 result=accepted"},
+		 "headers=+1-2 dkim=example.com/ak/rsa-sha256 limit=- took_ms=0.9 result=accepted"},
 		{"treated, nothing changed", "4F2A3B", "a@example.com", NULL, &acme, 3, 0, 0, "", 0, VERDICT_ACCEPTED, NULL,
-		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=- nrcpt=3 size=10 encoded=- headers=+0-0 dkim=- "
+		 "4F2A3B: pool=acme isp=- from=<a@example.com> return_path=- nrcpt=3 size=10 encoded=- headers=+0-0 dkim=- limit=- "
 		 "took_ms=0.0 result=accepted"},
 		{"two signatures", "4F2A3B", "", NULL, &acme, 1, 0, 0, "a/b/c,d/e/f", 1234567, VERDICT_ACCEPTED, NULL,
-		 "4F2A3B: pool=acme isp=- from=<> return_path=- nrcpt=1 size=10 encoded=- headers=+0-0 dkim=a/b/c,d/e/f "
+		 "4F2A3B: pool=acme isp=- from=<> return_path=- nrcpt=1 size=10 encoded=- headers=+0-0 dkim=a/b/c,d/e/f limit=- "
 		 "took_ms=1234.6 result=accepted"},
 		{"passed", "4F2A3B", "a@x", NULL, NULL, 1, 0, 0, NULL, -1, VERDICT_PASSED, "no-pool",
-		 "4F2A3B: pool=- isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=- dkim=- took_ms=- result=passed "
+		 "4F2A3B: pool=- isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=- dkim=- limit=- took_ms=- result=passed "
 		 "reason=no-pool"},
 		{"deferred", "4F2A3B", "a@x", NULL, &acme, 1, 0, 0, NULL, 50, VERDICT_DEFERRED, "signature",
-		 "4F2A3B: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=- dkim=- took_ms=0.1 "
+		 "4F2A3B: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=- dkim=- limit=- took_ms=0.1 "
 		 "result=deferred reason=signature"},
 		{"rejected without queue ID", NULL, "a@x", NULL, NULL, 0, 0, 0, NULL, 0, VERDICT_REJECTED, "size",
-		 "-: pool=- isp=- from=<a@x> return_path=- nrcpt=0 size=10 encoded=- headers=- dkim=- took_ms=0.0 result=rejected "
+		 "-: pool=- isp=- from=<a@x> return_path=- nrcpt=0 size=10 encoded=- headers=- dkim=- limit=- took_ms=0.0 result=rejected "
 		 "reason=size"},
 		{"held", "1", "a@x", NULL, &acme, 1, 0, 0, NULL, 0, VERDICT_HELD, NULL,
-		 "1: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=+0-0 dkim=- took_ms=0.0 result=held"},
+		 "1: pool=acme isp=- from=<a@x> return_path=- nrcpt=1 size=10 encoded=- headers=+0-0 dkim=- limit=- took_ms=0.0 result=held"},
 	};
 
 	(void)state;
@@ -62,6 +62,42 @@ test_lines(void **state)
 		plan_end(p, cases[i].verdict, cases[i].reason);
 		line = outcome_line(m, p, cases[i].took);
 		check_string(cases[i].name, line->str, cases[i].want);
+		g_string_free(line, TRUE);
+		plan_free(p);
+		message_free(m);
+	}
+}
+
+static void
+test_limits(void **state)
+{
+	static const struct {
+		const char *name;
+		enum limit_state limit;
+		const char *key;
+		int64_t wait_us;
+		const char *want;
+	} cases[] = {
+		{"none", LIMIT_NONE, NULL, 0, " dkim=- limit=- took_ms="},
+		{"charged", LIMIT_OK, NULL, 0, " dkim=- limit=ok took_ms="},
+		{"not known", LIMIT_UNKNOWN, NULL, 0, " dkim=- limit=unknown took_ms="},
+		{"pool", LIMIT_OVER, "p/a.b-c_d", 1500001, " limit=over:p/a.b-c_d/20/second wait_ms=1501 took_ms="},
+		{"pool and ISP", LIMIT_OVER, "pi/acme/gmail", 1, " limit=over:pi/acme/gmail/20/second wait_ms=1 took_ms="},
+		{"never", LIMIT_OVER, "i/gmail", -1, " limit=over:i/gmail/20/second wait_ms=- took_ms="},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct message *m = fixture_message("A: 1\n\nabcd", "a@x", NULL);
+		const struct charge charge = {cases[i].key, {20, 1}, 1};
+		struct plan *p = plan_new(m);
+		GString *line;
+
+		p->limit = cases[i].limit;
+		if (cases[i].key != NULL)
+			limits_over_set(&p->over, &charge, cases[i].wait_us);
+		line = outcome_line(m, p, 0);
+		check_true(cases[i].name, strstr(line->str, cases[i].want) != NULL);
 		g_string_free(line, TRUE);
 		plan_free(p);
 		message_free(m);
@@ -142,6 +178,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_size_is_unknown_until_sealed),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_long_address_is_cut),

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static struct fake_signer fake;
-static const struct session_tools tools = {&fake.signer, NULL, NULL};
+static const struct session_tools tools = {&fake.signer, NULL, NULL, NULL};
 
 #define POOLS                                                                                              \
 	"max_message_size = 1024;"                                                                          \

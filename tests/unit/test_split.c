@@ -363,7 +363,7 @@ test_session_splits(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct fake_injector fake = {{fake_send, &fake}, cases[i].refuse, g_string_new(NULL)};
 		struct fake_signer signer;
-		const struct session_tools tools = {&signer.signer, NULL, &fake.injector};
+		const struct session_tools tools = {&signer.signer, NULL, &fake.injector, NULL};
 		struct session *s = session_new(&tools);
 		struct address client = {.known = false};
 		const struct plan *p;
@@ -395,7 +395,7 @@ test_refused_is_not_split(void **state)
 {
 	struct fake_injector fake = {{fake_send, &fake}, NULL, g_string_new(NULL)};
 	struct fake_signer signer;
-	const struct session_tools tools = {&signer.signer, NULL, &fake.injector};
+	const struct session_tools tools = {&signer.signer, NULL, &fake.injector, NULL};
 	struct session *s = session_new(&tools);
 	struct address client = {.known = false};
 	const struct plan *p;
@@ -427,7 +427,7 @@ test_defer_at_rcpt(void **state)
 		{"a stranger", NULL, "b@two.test", false, SESSION_CONTINUE},
 	};
 	struct fake_signer signer;
-	const struct session_tools tools = {&signer.signer, NULL, NULL};
+	const struct session_tools tools = {&signer.signer, NULL, NULL, NULL};
 
 	(void)state;
 	fake_signer_init(&signer);
