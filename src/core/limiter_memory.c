@@ -23,6 +23,7 @@ struct limiter_memory {
 	struct limit_table *limits;
 	struct tally_table *tallies;
 	_Atomic guint share;
+	_Atomic uint64_t changes;
 	int64_t (*clock)(void *context);
 	void *context;
 };
@@ -206,6 +207,9 @@ ask(void *context, const struct limiter_request *request, struct limiter_result 
 	limit_table_lock(l->limits, p.shards);
 	answer = ask_locked(l, &p, request->only_look, result);
 	limit_table_unlock(l->limits, p.shards);
+	if (!request->only_look &&
+	    ((p.n > 0 && answer == LIMITER_ALLOWED) || (request->n_tallies > 0 && answer != LIMITER_FAILED)))
+		atomic_fetch_add_explicit(&l->changes, 1, memory_order_relaxed);
 	places_clear(&p);
 	if (answer != LIMITER_FAILED && !request->only_look)
 		count(l, request, answer);
@@ -321,6 +325,7 @@ void
 limiter_memory_drop_tallies(struct limiter_memory *l, const char *before)
 {
 	tally_table_drop_before(l->tallies, before);
+	atomic_fetch_add(&l->changes, 1);
 }
 
 struct reset {
@@ -348,7 +353,15 @@ limiter_memory_reset(struct limiter_memory *l, const char *key)
 
 	limit_entry_probe(&probe, key, (struct limit){1, 1});
 	limit_table_each(l->limits, 1U << probe.shard, reset_entry, &r);
+	if (r.found)
+		atomic_fetch_add(&l->changes, 1);
 	return r.found;
+}
+
+uint64_t
+limiter_memory_changes(struct limiter_memory *l)
+{
+	return atomic_load(&l->changes);
 }
 
 void

@@ -81,6 +81,9 @@ void limiter_memory_drop_tallies(struct limiter_memory *l, const char *before);
 /** Forgets the charges of a key, under all its limits; false if there are none. Thread-safe. */
 bool limiter_memory_reset(struct limiter_memory *l, const char *key);
 
+/** A number that grows with each charge, tally and reset: so long as it is the same, nothing has changed. */
+uint64_t limiter_memory_changes(struct limiter_memory *l);
+
 /** How much is kept. */
 struct limiter_size {
 	guint keys;    /* that count, and some that counted lately */

@@ -1,8 +1,9 @@
 /*
  * limits - what a message is charged to; see limits.h and DESIGN, "Limits".
  *
- * A key names what is counted, the same on all nodes.  Names of pools and records hold letters, digits,
- * '.', '_' and '-' only, so that a key needs no escaping and ends nowhere else than it seems to.
+ * A key names what is counted, the same on all nodes.  Names of pools and records hold letters,
+ * digits, '.', '_' and '-' only, so that a key needs no escaping and ends nowhere else than it
+ * seems to.
  */
 #include "core/limits.h"
 

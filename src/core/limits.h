@@ -23,15 +23,15 @@ struct limit_over {
 };
 
 /**
- * Adds charges of one key: amount under each rule.  The key is taken over.  charges is an array of struct
- * charge with keys of its own: limits_charges_new().
+ * Adds charges of one key: amount under each rule.  The key is taken over.  charges is an array of
+ * struct charge with keys of its own: limits_charges_new().
  */
 GArray *limits_charges_new(void);
 void limits_charge(GArray *charges, char *key, const GArray *rules, uint32_t amount);
 
 /**
- * The charges of a pool's mail: keys "p/POOL", "pi/POOL/ISP", "i/ISP".  isps: of const struct isp *, one
- * for each recipient.  NULL if there are none; g_array_unref() it.
+ * The charges of a pool's mail: keys "p/POOL", "pi/POOL/ISP", "i/ISP".  isps: of const struct isp
+ * *, one for each recipient.  NULL if there are none; g_array_unref() it.
  */
 GArray *limits_of(const struct pool *p, const GPtrArray *isps);
 
@@ -45,7 +45,7 @@ void limits_over_clear(struct limit_over *over);
 /** "1 second", "N seconds", at least 1 and rounded up; g_free it. */
 char *limits_seconds(int64_t us);
 
-/** True if total_limits of the record have no room for one more now; over is set then. Charges nothing. */
+/** True if total_limits of the record have no room for one more; over is set then. Charges nothing. */
 bool limits_total_reached(const struct limiter *l, const struct isp *isp, struct limit_over *over);
 
 #endif

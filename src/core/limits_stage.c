@@ -1,12 +1,12 @@
 /*
  * limits_stage - the sending limits of a message; see DESIGN, "Limits".
  *
- * The stage finds out what the message is to be charged to, and charges nothing: the pipeline may run
- * twice for a message, and for poolctl, which sends nothing.  pipeline_charge() asks, once, when the
- * message is treated and signed and before the first copy is injected again.  It asks for all
- * recipients, those of the copies included: so a message is charged whole or not at all, one over the
- * limit is deferred before any copy of it is on its way, and whoever is not taken by an injection is
- * paid for already.  A copy that comes in with our mark is not charged again.
+ * The stage finds out what the message is to be charged to, and charges nothing: the pipeline may
+ * run twice for a message, and for poolctl, which sends nothing.  pipeline_charge() asks, once,
+ * when the message is treated and signed and before the first copy is injected again.  It asks for
+ * all recipients, those of the copies included: so a message is charged whole or not at all, one
+ * over the limit is deferred before any copy of it is on its way, and whoever is not taken by an
+ * injection is paid for already.  A copy that comes in with our mark is not charged again.
  */
 #include "core/limits.h"
 #include "core/pipeline.h"

@@ -1,9 +1,9 @@
 /*
  * settings_limits - sending limits of pools and ISP records; see settings_finish.h.
  *
- * What a limit may be is checked when it is read (setting_kind.c).  Here the texts become rules, and
- * pools find the ISP records that they name.  Most pools and records have no limits: these share an
- * array of no rules.
+ * What a limit may be is checked when it is read (setting_kind.c).  Here the texts become rules,
+ * and pools find the ISP records that they name.  Most pools and records have no limits: these
+ * share an array of no rules.
  */
 #include "core/settings_finish.h"
 

@@ -3,13 +3,14 @@
  *
  * Start: read the configuration, open the sockets, become `user`, read the configuration again as that
  * user (what a reload will have to do is proved at the start: a key that only root can read is refused
- * now, not at night), tell the waiting parent, serve.
+ * now, not at night), read the limits' counters, tell the waiting parent, serve.
  */
 #include "base/log.h"
 #include "core/author.h"
 #include "core/limiter_memory.h"
 #include "core/settings.h"
 #include "daemon/callbacks.h"
+#include "daemon/limit_state.h"
 #include "daemon/listener.h"
 #include "daemon/milter_io.h"
 #include "daemon/milter_threads.h"
@@ -274,6 +275,7 @@ static void
 stop(void)
 {
 	process_pid_file_remove();
+	limit_state_write();
 	log_line(LOG_NOTICE, "stopped");
 	log_close(1);
 	exit(EX_OK);
@@ -287,16 +289,18 @@ serve(struct settings *s, struct signer *signer)
 
 	if (!milter_threads_init() || !milter_setup(&tools))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
-	signals_handlers(reload, stop);
+	signals_handlers(reload, stop, limit_state_write);
 	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s io=%s", PACKAGE_VERSION,
 		 s->pools->len, s->listen->len,
 		 signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message",
 		 milter_io_buffered() ? "buffered" : "plain");
+	limit_state_begin(limiter, s->state_dir);
 	snapshot_set(s);
 	process_ready(EX_OK, NULL);
 	(void)smfi_main(); /* signals end the process: it returns only when it gives up */
 	listener_close();
 	process_pid_file_remove();
+	limit_state_write();
 	log_line(LOG_ERR, "stopped: libmilter gave up after repeated failures");
 	log_close(1);
 	return EX_SOFTWARE;

@@ -10,9 +10,11 @@
 #include <time.h>
 
 #define DRAIN_SECONDS 5
+#define MINUTE ((gint64)60 * G_USEC_PER_SEC)
 
 static void (*on_reload)(void);
 static void (*on_stop)(void);
+static void (*on_minute)(void);
 
 void
 signals_block(void)
@@ -28,10 +30,11 @@ signals_block(void)
 }
 
 void
-signals_handlers(void (*reload)(void), void (*stop)(void))
+signals_handlers(void (*reload)(void), void (*stop)(void), void (*each_minute)(void))
 {
 	on_reload = reload;
 	on_stop = stop;
+	on_minute = each_minute;
 }
 
 /*
@@ -57,10 +60,18 @@ drain(int signal_number)
 void
 signals_wait(const sigset_t *set)
 {
-	for (;;) {
-		siginfo_t info;
-		int signal_number = sigwaitinfo(set, &info);
+	gint64 next = g_get_monotonic_time() + MINUTE;
 
+	for (;;) {
+		gint64 now = g_get_monotonic_time(), left = MAX(0, next - now);
+		const struct timespec pause = {(time_t)(left / G_USEC_PER_SEC),
+					       (long)(left % G_USEC_PER_SEC) * 1000};
+		int signal_number = sigtimedwait(set, NULL, &pause);
+
+		if (g_get_monotonic_time() >= next) {
+			on_minute();
+			next = g_get_monotonic_time() + MINUTE;
+		}
 		if (signal_number == SIGHUP) {
 			on_reload();
 		} else if (signal_number == SIGTERM || signal_number == SIGINT) {

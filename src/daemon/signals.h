@@ -11,9 +11,9 @@ void signals_block(void);
 
 /**
  * What SIGHUP does, and what ends the process: stop is called when messages in progress have ended, or
- * after 5 seconds, and must not return.
+ * after 5 seconds, and must not return.  each_minute is called by the same thread.
  */
-void signals_handlers(void (*reload)(void), void (*stop)(void));
+void signals_handlers(void (*reload)(void), void (*stop)(void), void (*each_minute)(void));
 
 /** Waits for signals of the set and acts on them, in libmilter's signal thread (milter_hooks.c). */
 _Noreturn void signals_wait(const sigset_t *set);

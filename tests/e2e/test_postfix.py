@@ -710,5 +710,64 @@ class Inet(rig.E2ETest):
         self.one("killed")
 
 
+NARROW = rig.Pool("narrow", "narrow.example", limits=["1/hour"])
+HELD = rig.Pool("held", "held.example", limits=["1/hour"], on_limit="hold", selectors=("h1",))
+
+
+class Limits(rig.E2ETest):
+    """Over a limit: the client keeps the message, or Postfix holds it until it is let go."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.site = rig.Site((ACME, NARROW, HELD)).start()
+
+    def first(self, pool):
+        """The one that fits, at the sink when this returns."""
+        number = pool.settings["name"] + "-first"
+        author = "author@" + pool.domain
+        self.assertTrue(self.site.send(rig.message(author, number), author).accepted)
+        self.one(number)
+
+    def test_limits(self):
+        self.first(NARROW)
+        author = "author@narrow.example"
+        with self.subTest("deferred"):
+            reply = self.site.send(rig.message(author, "over"), author)
+            self.assertTrue(reply.deferred, reply)
+            self.assertIn("4.7.1 Sending limit 1/hour of pool narrow is reached, try again in ", str(reply))
+        with self.subTest("too many"):
+            reply = self.site.send(rig.message(author, "many"), author, ["a@example.net", "b@example.net"])
+            self.assertIn("5.7.1 More recipients (2) than the sending limit 1/hour of pool narrow ever allows",
+                          str(reply))
+        content = {"local": rig.message(author, "local")}
+        with self.subTest("by pickup"):
+            self.site.mta.sendmail(content["local"].replace(b"\r\n", b"\n"), author, "reader@example.net")
+            self.let_go(content, NARROW, "local")
+        self.first(HELD)
+        author = "author@held.example"
+        content["held"] = rig.message(author, "held")
+        with self.subTest("held"):
+            self.assertTrue(self.site.send(content["held"], author).accepted)
+            self.let_go(content, HELD, "held")
+        self.assertTrue(self.site.mta.wait_empty())
+        self.assertEqual(self.site.mta.corrupt(), [])
+
+    def let_go(self, content, pool, number):
+        """It is held, whole and signed; postsuper lets it go, and it does not come by us again."""
+        self.assertTrue(daemon.wait_for(self.site.mta.queue), "nothing is in the queue")
+        entry, = self.site.mta.queue()
+        self.assertEqual(entry["queue_name"], "hold")
+        line, = self.site.message_lines()[entry["queue_id"]]
+        self.assertEqual((line["result"], line["limit"]),
+                         ("held", "over:p/%s/1/hour" % pool.settings["name"]))
+        self.assertIn(entry["queue_id"] + ": milter-hold: ", self.site.mta.log())    # Postfix drops the reason
+        time.sleep(1)
+        self.assertNotIn(number, [rig.number_of(m.content) for m in self.site.sink.messages])
+        self.site.mta.command("/usr/sbin/postsuper", "-c", self.site.mta.config, "-H", entry["queue_id"])
+        self.site.mta.flush()
+        self.assert_treated([self.one(number)], content, pool)
+        self.assertEqual(len(self.site.message_lines()[entry["queue_id"]]), 1)
+
+
 if __name__ == "__main__":
     rig.main()

@@ -360,6 +360,37 @@ test_clock_jumps(void **state)
 	limiter_memory_free(l);
 }
 
+/* What must be written down again: charges and tallies, not looks and refusals. */
+static void
+test_changes(void **state)
+{
+	const struct charge charge = {"a", {1, 60}, 1};
+	const struct tally tally = {"pool/a/1", "messages", 1, TALLY_OVER};
+	int64_t now = 0;
+	struct limiter_memory *l = limiter_memory_new(1, clock_of, &now);
+	const struct limiter *f = limiter_memory_facade(l);
+	struct limiter_request request = {.charges = &charge, .n_charges = 1, .only_look = true};
+	struct limiter_result result;
+
+	(void)state;
+	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_ALLOWED);
+	assert_int_equal(limiter_memory_changes(l), 0);
+	request.only_look = false;
+	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_ALLOWED);
+	assert_int_equal(limiter_memory_changes(l), 1);
+	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_OVER);
+	assert_int_equal(limiter_memory_changes(l), 1);
+	request.tallies = &tally;
+	request.n_tallies = 1;
+	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_OVER);
+	assert_int_equal(limiter_memory_changes(l), 2);
+	assert_false(limiter_memory_reset(l, "b"));
+	assert_int_equal(limiter_memory_changes(l), 2);
+	assert_true(limiter_memory_reset(l, "a"));
+	assert_int_equal(limiter_memory_changes(l), 3);
+	limiter_memory_free(l);
+}
+
 /* The system's clock: not the one that can be set. */
 static void
 test_system_clock(void **state)
@@ -1048,6 +1079,7 @@ main(void)
 		cmocka_unit_test(test_several_limits),
 		cmocka_unit_test(test_share),
 		cmocka_unit_test(test_clock_jumps),
+		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_system_clock),
 		cmocka_unit_test(test_dead_entries_go),
 		cmocka_unit_test(test_no_room),
