@@ -6,6 +6,7 @@ XCLIENT: 127.0.0.2 plays the trusted client here and 127.0.0.1 the stranger.
 Needs root, unshare, m4, apt-get (or $POOLMILTER_DEBS), python3-dkim, python3-nacl, libmail-dkim-perl.
 """
 import itertools
+import time
 import unittest
 
 import rig
@@ -19,6 +20,7 @@ EDIT = rig.Pool("edit", "edit.example",
                 delete_headers=["X-Internal-*", "X-Campaign"],
                 set_headers=({"name": "X-Mailer", "value": "the tests"},),
                 add_headers=({"name": "X-Sender-Id", "value": "${pool}"},))
+HELD = rig.Pool("held", "held.example", limits=["1/hour"], on_limit="hold", selectors=("h1",))
 POOLS = (ACME, DUAL, EDIT)
 
 TRUSTED, STRANGER = "127.0.0.2", "127.0.0.1"
@@ -27,7 +29,7 @@ TRUSTED, STRANGER = "127.0.0.2", "127.0.0.1"
 class Sendmail(rig.E2ETest):
     @classmethod
     def setUpClass(cls):
-        site = rig.Site(POOLS, make_mta=sendmail.Sendmail, trusted_networks=[TRUSTED + "/32"])
+        site = rig.Site((*POOLS, HELD), make_mta=sendmail.Sendmail, trusted_networks=[TRUSTED + "/32"])
         try:
             cls.site = site.start()
         except sendmail.Missing as missing:
@@ -129,6 +131,21 @@ class Sendmail(rig.E2ETest):
             self.assertTrue(c.mail("").accepted)
             self.assertTrue(c.rcpt(message.sender).accepted)
             self.assertEqual(c.rcpt("%s@%s" % (local[:-4], domain)).code, 550)
+
+    def test_over_a_limit_it_is_held_until_it_is_let_go(self):
+        author = "author@held.example"
+        self.deliver("fits", author=author)
+        content = rig.message(author, "held")
+        reply = self.site.send(content, author, source=TRUSTED)
+        self.assertTrue(reply.accepted, reply)
+        line, = self.site.message_lines()[reply.queue_id]
+        self.assertEqual((line["result"], line["limit"]), ("held", "over:p/held/1/hour"))
+        time.sleep(3)       # the queue is run every 2 s
+        self.assertNotIn("held", [rig.number_of(m.content) for m in self.site.sink.messages])
+        self.assertIn(b"poolmilter: over the limit 1/hour of pool held", self.site.mta.command("-bp", "-qQ"))
+        self.site.mta.command("-qQ", "-Q", "-qI" + reply.queue_id)
+        self.assert_treated([self.one("held")], {"held": content}, HELD)
+        self.assertEqual(len(self.site.message_lines()[reply.queue_id]), 1)
 
     def test_A1_killed(self):
         self.site.daemon.kill()

@@ -166,6 +166,14 @@ class Sendmail(Instance):
         env = dict(os.environ, LD_LIBRARY_PATH=":".join(libraries))
         return [os.path.join(self._root, PROGRAM), "-C", self._cf, *words], env
 
+    def command(self, *words):
+        """Runs Sendmail with these arguments on this instance's queue; its standard output."""
+        words, env = self._command(*words)
+        hosts = os.path.join(self.directory, "hosts")
+        return subprocess.run([*NAMESPACE, hosts, HOST, *words], env=env, timeout=60,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=True).stdout
+
     def _start_daemon(self):
         # -X would log every SMTP line; the "log" here is what the daemon says on standard error,
         # since syslog belongs to the machine.
