@@ -1,0 +1,32 @@
+/*
+ * limiter_redis_names - what limiter_redis.c and limiter_redis_list.c share.
+ */
+#ifndef POOLMILTER_IO_LIMITER_REDIS_NAMES_H
+#define POOLMILTER_IO_LIMITER_REDIS_NAMES_H
+
+#include "io/limiter_redis.h"
+
+#include <pthread.h>
+
+/** What keys begin with, and how long tallies live. Immutable, counted by reference. */
+struct limiter_names {
+	gint references;
+	char *limits;    /* "{PREFIX}:l:" */
+	char *tallies;   /* "{PREFIX}:t:" */
+	char *probe;     /* "{PREFIX}:probe" */
+	guint tally_ttl; /* seconds */
+};
+
+struct limiter_redis {
+	struct limiter facade;
+	struct store *store;
+	pthread_mutex_t lock; /* of names */
+	struct limiter_names *names;
+	guint32 serial; /* of requests; atomic */
+};
+
+/** The names in force now: one reference. */
+struct limiter_names *limiter_names_get(struct limiter_redis *l);
+void limiter_names_unref(struct limiter_names *n);
+
+#endif
