@@ -10,10 +10,10 @@ packages() {
 	case $1 in
 	build) echo gcc make autoconf automake pkg-config libc6-dev libmilter-dev libopendkim-dev \
 		libconfig-dev libidn2-dev libssl-dev libglib2.0-dev libgmime-3.0-dev libjansson-dev \
-		libunbound-dev libcurl4-openssl-dev ;;
+		libunbound-dev libcurl4-openssl-dev libhiredis-dev ;;
 	run) echo postfix python3 python3-dkim openssl ;;
 	test) echo git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
-		procps libfaketime xz-utils ;;
+		procps libfaketime xz-utils redis-server redis-sentinel ;;
 	e2e) echo postfix opendkim m4 util-linux ;;
 	sanitizers) echo clang libclang-rt-14-dev valgrind ;;
 	bench) echo opendkim python3-dkim python3-nacl openssl ;;

@@ -21,12 +21,6 @@ struct store_tls {
 	BIO *in, *out; /* belong to ssl */
 };
 
-bool
-store_tls_supported(void)
-{
-	return true;
-}
-
 /* What OpenSSL says of the failure; its queue is empty afterwards. */
 static char *
 reason(const char *what)

@@ -3,7 +3,7 @@
  *
  * hiredis 0.14 has no TLS, and newer ones write to the socket themselves, without deadline and
  * MSG_NOSIGNAL.  So the connection stays store_link's, and this only turns plain text into records
- * and back.  Where libssl is missing store_tls_none.c is compiled instead, which can nothing.
+ * and back.
  */
 #ifndef POOLMILTER_IO_STORE_TLS_H
 #define POOLMILTER_IO_STORE_TLS_H
@@ -22,10 +22,7 @@ struct store_tls_files {
 struct store_tls_context;
 struct store_tls;
 
-/** False where this program was built without TLS. */
-bool store_tls_supported(void);
-
-/** What connections share; NULL with *why (g_free it): a file that cannot be read, no TLS here. */
+/** What connections share; NULL with *why (g_free it): a file that cannot be read. */
 struct store_tls_context *store_tls_context_new(const struct store_tls_files *files, char **why);
 void store_tls_context_free(struct store_tls_context *c); /* NULL is allowed */
 
