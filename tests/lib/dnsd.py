@@ -63,19 +63,8 @@ def obey(server, line):
     return "unknown command"
 
 
-def start(zone, tries=20):
-    """A server: its port is free for UDP, but somebody may have it for TCP."""
-    while True:
-        try:
-            return dnsserver.Server(zone).start()
-        except OSError:
-            tries -= 1
-            if tries == 0:
-                raise
-
-
 def main():
-    server = start(json.loads(sys.argv[1]))
+    server = dnsserver.Server(json.loads(sys.argv[1])).start()
     server.trouble = Trouble()
     print(server.port, flush=True)
     for line in sys.stdin:

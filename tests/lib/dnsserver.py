@@ -22,6 +22,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+import instance
+
 
 def txt_strings(value):
     """Presentation form of one TXT record: quoted strings of at most 255 octets."""
@@ -70,9 +72,9 @@ class Server:
         self._servers = []
 
     def start(self):
-        udp = _UdpServer(("127.0.0.1", 0), _Udp)
-        self.port = udp.server_address[1]
-        self._servers = [udp, _TcpServer(("127.0.0.1", self.port), _Tcp)]
+        self.port = instance.free_port()
+        address = ("127.0.0.1", self.port)
+        self._servers = [_UdpServer(address, _Udp), _TcpServer(address, _Tcp)]
         for server in self._servers:
             server.owner = self
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

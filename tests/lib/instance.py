@@ -5,6 +5,7 @@ also when the test fails or the interpreter exits.
 """
 import atexit
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,10 +18,20 @@ class Error(Exception):
 
 
 def free_port():
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port that was free a moment ago, for TCP and UDP.
+
+    None of those that the system gives to clients (ip_local_port_range): tests at work beside this
+    one open connections all the time, and one of them would take it before the server does.
+    """
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 class Instance:
