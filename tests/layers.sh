@@ -39,8 +39,8 @@ function library(h) {
 	if (h == "<jansson.h>") return "jansson"
 	if (h ~ /^<curl\//) return "curl"
 	if (h ~ /^<libmilter\//) return "libmilter"
-	if (h ~ /^<(sys|arpa|netinet|linux)\/[a-z_]+\.h>$/) return "libc"
-	if (h ~ /^<(assert|ctype|dirent|errno|fcntl|getopt|grp|inttypes|limits|locale|malloc|math|netdb|poll|pthread|pwd|regex|sched|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|sysexits|syslog|termios|time|unistd|wchar)\.h>$/)
+	if (h ~ /^<(sys|arpa|netinet|linux|sanitizer)\/[a-z_]+\.h>$/) return "libc"
+	if (h ~ /^<(assert|ctype|dirent|dlfcn|errno|fcntl|getopt|grp|inttypes|limits|locale|malloc|math|netdb|poll|pthread|pwd|regex|sched|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|sysexits|syslog|termios|time|unistd|wchar)\.h>$/)
 		return "libc"
 	return "unknown"
 }

@@ -2,11 +2,26 @@
  * buf - growable bytes for message-sized data; see buf.h for the contract.
  */
 #include "base/buf.h"
+#include "base/block.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define BUF_FIRST 512
+
+/* Other memory with the content, of at least *size octets, which becomes its size; NULL: none. */
+static char *
+grow(const struct buf *b, size_t *size)
+{
+	char *data = *size >= BLOCK_MIN ? block_take(size) : NULL;
+
+	if (data == NULL)
+		return realloc(b->data, *size);
+	if (b->data != NULL)
+		memcpy(data, b->data, b->len + 1);
+	block_free(b->data, b->size);
+	return data;
+}
 
 void
 buf_reserve(struct buf *b, size_t len)
@@ -27,7 +42,7 @@ buf_reserve(struct buf *b, size_t len)
 	size = b->size ? b->size : want > BUF_FIRST ? want : BUF_FIRST;
 	while (size < want)
 		size += size / 2; /* 1.5: a body that doubles would hold 3 x its size while it grows */
-	data = realloc(b->data, size);
+	data = grow(b, &size);
 	if (data == NULL) {
 		b->failed = true;
 		return;
@@ -77,7 +92,7 @@ buf_clear(struct buf *b, size_t keep)
 void
 buf_free(struct buf *b)
 {
-	free(b->data);
+	block_free(b->data, b->size);
 	b->data = NULL;
 	b->len = b->size = 0;
 	b->failed = false;

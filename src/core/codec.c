@@ -163,6 +163,31 @@ codec_survey(const void *data, size_t len)
 	return s;
 }
 
+/* True if a CR in p[0] to p[BLOCK - 1] has no LF behind it; p[BLOCK] is looked at. */
+static bool
+block_has_bare_cr(const uint8_t *p)
+{
+	uint8_t bare = 0;
+
+	for (int i = 0; i < BLOCK; i++)
+		bare |= (p[i] == '\r') & (p[i + 1] != '\n');
+	return bare != 0;
+}
+
+bool
+codec_has_bare_cr(const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	for (; len > BLOCK; p += BLOCK, len -= BLOCK)
+		if (block_has_bare_cr(p))
+			return true;
+	for (size_t i = 0; i < len; i++)
+		if (p[i] == '\r' && (i + 1 == len || p[i + 1] != '\n'))
+			return true;
+	return false;
+}
+
 bool
 survey_is_lines(const struct survey *s)
 {

@@ -32,6 +32,9 @@ struct survey {
  */
 struct survey codec_survey(const void *data, size_t len);
 
+/** What has_bare_cr of a survey says, by a look for nothing else: in a quarter of its time. */
+bool codec_has_bare_cr(const void *data, size_t len);
+
 /**
  * True if the octets can travel as they are over a hop that takes 8-bit text: as lines, without NUL.
  * The last line may lack its CRLF: ends_line tells.

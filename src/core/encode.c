@@ -140,7 +140,7 @@ content_of(const struct work *w, const struct part *part)
 static void
 each_between(struct work *w, bool (*each)(struct work *w, const struct survey *s))
 {
-	const char *body = w->job->message->body.data;
+	const char *data = w->job->message->body.data, *body = data != NULL ? data : "";
 	size_t at = 0;
 
 	for (guint n = 0; n <= w->mime->parts->len; n++) {
@@ -396,9 +396,11 @@ treat(struct work *w)
 	bool rules = encode_policy_has_rules(w->policy.isp), header, label;
 	struct survey body = {.ends_line = true};
 
-	if (rules || w->policy.safe)
+	if (rules) /* each part will be looked at */
+		body.has_bare_cr = codec_has_bare_cr(m->body.data, m->body.len);
+	else if (w->policy.safe)
 		body = codec_survey(m->body.data, m->body.len);
-	w->policy.body_safe = survey_is_7bit(&body);
+	w->policy.body_safe = !rules && survey_is_7bit(&body);
 	header = w->policy.safe && has_long_field(m);
 	label = w->policy.safe && w->policy.body_safe && has_eight_label(m);
 	if (!header && !rules && !label && (w->policy.body_safe || !w->policy.safe))

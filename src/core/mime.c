@@ -64,19 +64,22 @@ doubt(struct scan *s, const char *why)
 
 /* ---- lines */
 
-/* The next line from at, the beginning of a line, that begins with "--"; len if there is none. */
+/*
+ * The next line from at, the beginning of a line, that begins with "--"; len if there is none.
+ * Looks for "-", which is rare, and from there for the next line.
+ */
 static size_t
 next_mark(const char *data, size_t len, size_t at)
 {
-	const char *lf;
+	const char *begin = data + at, *end = data + len, *p = begin;
 
-	while (len - at >= 2) {
-		if (data[at] == '-' && data[at + 1] == '-')
-			return at;
-		lf = memchr(data + at, '\n', len - at);
-		if (lf == NULL)
+	while (end - p >= 2 && (p = memchr(p, '-', (size_t)(end - p))) != NULL) {
+		if ((p == begin || p[-1] == '\n') && end - p >= 2 && p[1] == '-')
+			return (size_t)(p - data);
+		p = memchr(p, '\n', (size_t)(end - p));
+		if (p == NULL)
 			break;
-		at = (size_t)(lf - data) + 1;
+		p++;
 	}
 	return len;
 }

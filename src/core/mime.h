@@ -76,8 +76,8 @@ struct mime {
 };
 
 /**
- * Reads the structure of a message; body: the survey of its body.  Never NULL.  If there is doubt,
- * the parts are not to be used.  Linear in the size, a few words of memory a part, at most the
+ * Reads the structure of a message; of the body's survey it wants has_bare_cr.  Never NULL.  If there
+ * is doubt, the parts are not to be used.  Linear in the size, a few words of memory a part, at most the
  * limits above.  The message must outlive it.  Free with mime_free().
  */
 struct mime *mime_read(const struct message *m, const struct survey *body);

@@ -294,6 +294,7 @@ stage_sign(const struct job *job, struct plan *plan)
 	struct selection s = {job, plan->pool, plan->isp, g_array_new(FALSE, FALSE, sizeof(struct field)),
 			      g_ptr_array_new()};
 	const GPtrArray *signatures = plan->pool->signatures;
+	struct body_hash hash = {0};
 	struct buf value = BUF_INIT;
 	size_t body_len;
 	const char *body = plan_body(plan, job->message, &body_len);
@@ -316,6 +317,7 @@ stage_sign(const struct job *job, struct plan *plan)
 			.oversigned = (const char *const *)over->pdata,
 			.body = body,
 			.body_len = body_len,
+			.hash = &hash,
 			.now = job->now,
 			.expire = job->settings->signature_expire_days * 86400,
 		};

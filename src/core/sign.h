@@ -5,6 +5,7 @@
 #define POOLMILTER_CORE_SIGN_H
 
 #include "base/buf.h"
+#include "core/body_hash.h"
 #include "core/message.h"
 #include "core/settings.h"
 
@@ -17,6 +18,7 @@ struct sign_request {
 	const char *const *oversigned; /* names covered once more than they stand, NULL-terminated */
 	const void *body;	 /* with CRLF line ends */
 	size_t body_len;
+	struct body_hash *hash; /* of this body, for the signer: all requests share it; NULL: not shared */
 	time_t now;	    /* t= */
 	int64_t expire;	    /* x= in seconds after t=; 0: none */
 };

@@ -290,9 +290,10 @@ serve(struct settings *s, struct signer *signer)
 	if (!milter_threads_init() || !milter_setup(&tools))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
 	signals_handlers(reload, stop, limit_state_write);
-	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s io=%s", PACKAGE_VERSION,
+	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s body=%s io=%s", PACKAGE_VERSION,
 		 s->pools->len, s->listen->len,
 		 signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message",
+		 signer_body_fast(signer) ? "fast" : "plain",
 		 milter_io_buffered() ? "buffered" : "plain");
 	limit_state_begin(limiter, s->state_dir);
 	snapshot_set(s);

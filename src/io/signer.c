@@ -5,9 +5,15 @@
  * one handle for each combination that occurs (a few), made at first use and kept.  One message handle
  * per signature, whose memory comes from an arena: it is quicker, and libopendkim 2.11 forgets to free
  * what it allocates for an Ed25519 signature (dkim_free() cleans up for RSA only).
+ *
+ * Of a body libopendkim gets the hash only (body_handle.h), made once for all signatures of a
+ * message.  A signature whose bh= is not that hash is thrown away and made again from the body
+ * itself; so are all signatures if the trial at start did not find both ways equal.
  */
 #include "io/signer.h"
 #include "base/arena.h"
+#include "core/codec.h"
+#include "io/body_handle.h"
 #include "io/key_handle.h"
 #include "io/keygen.h"
 #include "io/keystore.h"
@@ -16,10 +22,18 @@
 #include <pthread.h>
 #include <string.h>
 
+/* What libopendkim gets of a body. */
+enum body_way {
+	BODY_HASH,          /* its hash */
+	BODY_WHOLE,         /* all of it */
+	BODY_HASH_OR_WHOLE, /* all of it if the hash does not arrive */
+};
+
 struct opendkim_signer {
 	struct signer signer; /* first: callers hold this */
 	time_t fixed_time;
 	bool keys_cached;
+	enum body_way body_way;
 	pthread_rwlock_t lock; /* of libs */
 	GHashTable *libs;     /* combination -> DKIM_LIB * */
 };
@@ -135,21 +149,6 @@ take_value(DKIM *dkim, struct buf *out)
 	return DKIM_STAT_OK;
 }
 
-/* True if a CR stands in it that does not end a line. */
-static bool
-has_bare_cr(const char *text, size_t len)
-{
-	const char *cr;
-
-	while (len > 0 && (cr = memchr(text, '\r', len)) != NULL) {
-		len -= (size_t)(cr - text) + 1;
-		text = cr + 1;
-		if (len == 0 || *text != '\n')
-			return true;
-	}
-	return false;
-}
-
 /*
  * libopendkim's relaxed forms are wrong for some octets: in header fields it takes form feed, vertical
  * tab and CR for white space (RFC 6376 3.4.2: SP and HTAB only), in the body it drops a CR that ends no
@@ -172,47 +171,78 @@ header_form(const struct sign_request *r)
 static dkim_canon_t
 body_form(const struct sign_request *r)
 {
-	return has_bare_cr(r->body, r->body_len) ? DKIM_CANON_SIMPLE : DKIM_CANON_RELAXED;
+	return codec_has_bare_cr(r->body, r->body_len) ? DKIM_CANON_SIMPLE : DKIM_CANON_RELAXED;
+}
+
+/* ---- one signature */
+
+struct work {
+	const struct sign_request *request;
+	DKIM_LIB *lib;
+	const char *key; /* as libopendkim wants it: text that begins with "-----" */
+	enum key_type type;
+	dkim_canon_t header_form, body_form;
+};
+
+static DKIM_STAT
+feed_body(DKIM *dkim, const struct sign_request *r)
+{
+	DKIM_STAT st = DKIM_STAT_OK;
+
+	if (r->body_len > 0)
+		st = dkim_body(dkim, (u_char *)r->body, r->body_len);
+	/* Sendmail gives local mail as it was typed; its mailers end the last line (3.4.3). */
+	if (st == DKIM_STAT_OK && r->body_len > 0 &&
+	    ((const char *)r->body)[r->body_len - 1] != '\n')
+		st = dkim_body(dkim, (u_char *)"\r\n", 2);
+	return st == DKIM_STAT_OK ? dkim_eom(dkim, NULL) : st;
 }
 
 static DKIM_STAT
-feed(DKIM *dkim, const struct sign_request *r, struct buf *out)
+feed_hash(DKIM *dkim, const struct body_hash *hash)
+{
+	const char *text = body_handle_begin(hash->sha256);
+	DKIM_STAT st = dkim_body(dkim, (u_char *)text, strlen(text));
+
+	if (st == DKIM_STAT_OK)
+		st = dkim_eom(dkim, NULL);
+	body_handle_end();
+	return st;
+}
+
+static DKIM_STAT
+feed(DKIM *dkim, const struct sign_request *r, const struct body_hash *hash, struct buf *out)
 {
 	DKIM_STAT st = feed_fields(dkim, r->fields);
 
 	if (st == DKIM_STAT_OK)
 		st = dkim_eoh(dkim);
-	if (st == DKIM_STAT_OK && r->body_len > 0)
-		st = dkim_body(dkim, (u_char *)r->body, r->body_len);
-	/* Sendmail gives local mail as it was typed; its mailers end the last line (RFC 6376 3.4.3). */
-	if (st == DKIM_STAT_OK && r->body_len > 0 && ((const char *)r->body)[r->body_len - 1] != '\n')
-		st = dkim_body(dkim, (u_char *)"\r\n", 2);
 	if (st == DKIM_STAT_OK)
-		st = dkim_eom(dkim, NULL);
+		st = hash != NULL ? feed_hash(dkim, hash) : feed_body(dkim, r);
 	if (st == DKIM_STAT_OK)
 		st = take_value(dkim, out);
 	return st;
 }
 
-/* Signs with a key given as libopendkim wants it: text that begins with "-----". */
+/* Signs the body with this hash; hash NULL: libopendkim makes its own. */
 static bool
-sign_with(DKIM_LIB *lib, const struct sign_request *r, const char *key_text, enum key_type type,
-	  struct buf *out, char **why)
+sign_with(const struct work *w, const struct body_hash *hash, struct buf *out, char **why)
 {
-	dkim_alg_t alg = type == KEY_RSA ? DKIM_SIGN_RSASHA256 : DKIM_SIGN_ED25519SHA256;
+	const struct signature *signature = w->request->signature;
+	dkim_alg_t alg = w->type == KEY_RSA ? DKIM_SIGN_RSASHA256 : DKIM_SIGN_ED25519SHA256;
 	struct arena arena = ARENA_INIT;
 	DKIM_STAT st;
-	DKIM *dkim = dkim_sign(lib, (const unsigned char *)"poolmilter", &arena, (dkim_sigkey_t)key_text,
-			       (const unsigned char *)r->signature->selector,
-			       (const unsigned char *)r->signature->domain, header_form(r),
-			       body_form(r), alg, -1, &st);
+	DKIM *dkim = dkim_sign(w->lib, (const unsigned char *)"poolmilter", &arena, (dkim_sigkey_t)w->key,
+			       (const unsigned char *)signature->selector,
+			       (const unsigned char *)signature->domain, w->header_form, w->body_form,
+			       alg, -1, &st);
 
 	if (dkim == NULL) {
 		*why = g_strdup(dkim_getresultstr(st));
 		arena_free(&arena);
 		return false;
 	}
-	st = feed(dkim, r, out);
+	st = feed(dkim, w->request, hash, out);
 	if (st != DKIM_STAT_OK) {
 		const char *text = dkim_geterror(dkim);
 
@@ -225,16 +255,91 @@ sign_with(DKIM_LIB *lib, const struct sign_request *r, const char *key_text, enu
 	return st == DKIM_STAT_OK;
 }
 
+/* ---- with the hash of the body */
+
+/* True if the value's bh=, which may be folded, is this hash. */
+static bool
+has_hash(const char *value, const struct body_hash *hash)
+{
+	const char *p = strstr(value, "bh=");
+	char *want;
+	size_t n = 0;
+	bool same;
+
+	if (p == NULL)
+		return false;
+	want = g_base64_encode(hash->sha256, BODY_HASH_SIZE);
+	p += strlen("bh=");
+	for (; *p != '\0' && (strchr(" \t\n", *p) != NULL || *p == want[n]); p++)
+		n += *p == want[n];
+	same = *p == ';' && want[n] == '\0';
+	g_free(want);
+	return same;
+}
+
+/* True if the body ends with an LF that no CR precedes. */
+static bool
+ends_with_bare_lf(const struct sign_request *r)
+{
+	const char *body = r->body;
+	size_t len = r->body_len;
+
+	return len > 0 && body[len - 1] == '\n' && (len == 1 || body[len - 2] != '\r');
+}
+
+/* The hash of the body, made if it is not known yet; NULL: libopendkim has to make it. */
+static const struct body_hash *
+hash_of(const struct work *w, struct body_hash *own)
+{
+	const struct sign_request *r = w->request;
+	struct body_hash *hash = r->hash != NULL ? r->hash : own;
+
+	if (ends_with_bare_lf(r)) /* what to do with that, libopendkim may say */
+		return NULL;
+	hash->simple = w->body_form == DKIM_CANON_SIMPLE;
+	return hash->known || body_hash_make(hash, r->body, r->body_len) ? hash : NULL;
+}
+
+/* False: nothing was appended, and libopendkim has to make the hash. */
+static bool
+sign_hash(const struct work *w, struct buf *out)
+{
+	struct body_hash own = {0};
+	const struct body_hash *hash = hash_of(w, &own);
+	size_t before = out->len;
+	char *why = NULL;
+
+	if (hash != NULL && sign_with(w, hash, out, &why) && !buf_failed(out) &&
+	    has_hash(out->data + before, hash))
+		return true;
+	g_free(why);
+	out->len = before;
+	if (out->data != NULL)
+		out->data[before] = '\0';
+	return false;
+}
+
+static bool
+sign_by(enum body_way way, const struct work *w, struct buf *out, char **why)
+{
+	if (way != BODY_WHOLE && sign_hash(w, out))
+		return true;
+	if (way != BODY_HASH)
+		return sign_with(w, NULL, out, why);
+	*why = g_strdup("the hash of the body does not arrive");
+	return false;
+}
+
 static bool
 sign_with_pkey(struct opendkim_signer *s, const struct sign_request *r, void *pkey,
 	       enum key_type type, struct buf *out, char **why)
 {
-	DKIM_LIB *lib = lib_get(s, r);
+	struct work w = {r, lib_get(s, r), NULL, type, header_form(r), body_form(r)};
 	char handle[KEY_HANDLE_SIZE];
 	char *pem = NULL;
 	bool ok;
 
-	if (lib == NULL) {
+	if (w.lib == NULL) {
 		*why = g_strdup("libopendkim: no library handle");
 		return false;
 	}
@@ -244,7 +349,8 @@ sign_with_pkey(struct opendkim_signer *s, const struct sign_request *r, void *pk
 		*why = g_strdup("OpenSSL cannot write the key as PEM");
 		return false;
 	}
-	ok = sign_with(lib, r, pem != NULL ? pem : handle, type, out, why);
+	w.key = pem != NULL ? pem : handle;
+	ok = sign_by(s->body_way, &w, out, why);
 	if (pem != NULL) {
 		explicit_bzero(pem, strlen(pem));
 		g_free(pem);
@@ -265,45 +371,114 @@ signer_sign(void *context, const struct sign_request *r, struct buf *out, const 
 	return sign_with_pkey(context, r, pkey, type, out, why);
 }
 
-/* Signs a message of no content with a key of its own: does the handle reach our hook? */
+/* ---- trial at start: a message of one field, with keys of its own */
+
+struct trial {
+	struct opendkim_signer *signer;
+	struct sign_request request;
+	void *pkey; /* NULL: there is none */
+	struct buf value;
+};
+
+static void *
+trial_key(void)
+{
+	char *why = NULL;
+	void *pkey = keygen_new(KEY_ED25519, 0, &why);
+
+	g_free(why);
+	return pkey;
+}
+
 static bool
-hook_reached(struct opendkim_signer *s, char **why)
+trial_sign(struct trial *t, enum body_way way, const char *body)
+{
+	char *why = NULL;
+	bool ok;
+
+	buf_clear(&t->value, (size_t)-1);
+	t->request.body = body;
+	t->request.body_len = strlen(body);
+	t->signer->body_way = way;
+	ok = sign_with_pkey(t->signer, &t->request, t->pkey, KEY_ED25519, &t->value, &why) &&
+	     !buf_failed(&t->value);
+	g_free(why);
+	return ok;
+}
+
+/* Does the handle of a key reach our hook?  One signature with that key: key_handle_note_use(). */
+static bool
+keys_reach(struct trial *t)
+{
+	unsigned long before = key_handle_resolved();
+	bool reached;
+
+	t->pkey = trial_key();
+	t->signer->keys_cached = true;
+	reached = t->pkey != NULL && trial_sign(t, BODY_WHOLE, "") && key_handle_resolved() > before;
+	if (t->pkey != NULL)
+		key_handle_note_use(t->pkey);
+	return reached;
+}
+
+/* Is our hash of this body libopendkim's own, and does it arrive? */
+static bool
+hash_arrives(struct trial *t, const char *body)
+{
+	size_t len = strlen(body);
+	struct body_hash hash = {.simple = codec_has_bare_cr(body, len)};
+
+	return body_hash_make(&hash, body, len) && trial_sign(t, BODY_WHOLE, body) &&
+	       has_hash(t->value.data, &hash) && trial_sign(t, BODY_HASH, body);
+}
+
+static bool
+hashes_arrive(struct trial *t)
+{
+	static const char *const bodies[] = {
+		"", "\r\n", " \t\r\n", "x", "a\r\n\r\n b  c \t\r\n\t\r\nd\te\r\n.\r\n\xe4\r\n \r\n\r\n",
+		"a\rb \r\n\r\n  c\t\r\n\r\n", /* the simple form */
+	};
+	bool all;
+
+	t->pkey = trial_key();
+	all = t->pkey != NULL;
+	for (size_t i = 0; all && i < G_N_ELEMENTS(bodies); i++)
+		all = hash_arrives(t, bodies[i]);
+	keygen_free(t->pkey);
+	return all;
+}
+
+static void
+try_hooks(struct opendkim_signer *s)
 {
 	static const char *const over[] = {"From", NULL};
 	static char name[] = "localhost";
-	struct signature sig = {.domain = name, .selector = name};
+	struct signature signature = {.domain = name, .selector = name};
 	struct field from = {"From", " a@localhost", 4, 12};
-	GPtrArray *fields = g_ptr_array_new();
-	void *pkey = keygen_new(KEY_ED25519, 0, why);
-	struct sign_request r = {.signature = &sig, .fields = fields, .oversigned = over};
-	struct buf out = BUF_INIT;
-	unsigned long before = key_handle_resolved();
-	bool ok;
+	struct trial t = {.signer = s};
 
-	g_ptr_array_add(fields, &from);
-	s->keys_cached = true;
-	ok = pkey != NULL && sign_with_pkey(s, &r, pkey, KEY_ED25519, &out, why) &&
-	     key_handle_resolved() > before;
-	if (pkey != NULL)
-		key_handle_note_use(pkey);
-	buf_free(&out);
-	g_ptr_array_free(fields, TRUE);
-	return ok;
+	t.request = (struct sign_request){.signature = &signature, .oversigned = over};
+	t.request.fields = g_ptr_array_new();
+	g_ptr_array_add((GPtrArray *)t.request.fields, &from);
+	s->keys_cached = keys_reach(&t);
+	s->body_way = hashes_arrive(&t) ? BODY_HASH_OR_WHOLE : BODY_WHOLE;
+	buf_free(&t.value);
+	g_ptr_array_free((GPtrArray *)t.request.fields, TRUE);
 }
 
 struct signer *
 signer_new(time_t fixed_time, char **why)
 {
 	struct opendkim_signer *s = g_new0(struct opendkim_signer, 1);
-	char *reason = NULL;
 
 	s->signer.sign = signer_sign;
 	s->signer.context = s;
 	s->fixed_time = fixed_time;
+	s->body_way = BODY_WHOLE;
 	pthread_rwlock_init(&s->lock, NULL);
 	s->libs = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)dkim_close);
-	s->keys_cached = hook_reached(s, &reason);
-	g_free(reason);
+	try_hooks(s);
 	if (g_hash_table_size(s->libs) == 0) {
 		*why = g_strdup("libopendkim cannot be used: dkim_init() failed");
 		signer_free(&s->signer);
@@ -328,4 +503,10 @@ bool
 signer_keys_cached(const struct signer *signer)
 {
 	return ((const struct opendkim_signer *)signer)->keys_cached;
+}
+
+bool
+signer_body_fast(const struct signer *signer)
+{
+	return ((const struct opendkim_signer *)signer)->body_way == BODY_HASH_OR_WHOLE;
 }

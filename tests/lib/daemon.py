@@ -439,10 +439,8 @@ class Daemon:
         return len(os.listdir("/proc/%d/fd" % self.pid))
 
     def cpu_seconds(self):
-        """User and system time so far."""
-        with open("/proc/%d/stat" % self.pid) as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """User and system time so far, by the process' own clock: /proc counts in ticks of 10 ms."""
+        return time.clock_gettime(~self.pid << 3 | 2)   # clock_getcpuclockid(3)
 
 
 def poolctl(*arguments, data=b"", timeout=120):

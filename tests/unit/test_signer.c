@@ -7,9 +7,11 @@
 #include "fixture.h"
 
 #include "io/signer.h"
+#include "io/body_handle.h"
 #include "io/key_handle.h"
 #include "io/keygen.h"
 
+#include <opendkim/dkim.h>
 #include <openssl/evp.h>
 #include <pthread.h>
 #include <string.h>
@@ -24,7 +26,42 @@ struct bench {
 	GPtrArray *fields;
 	GArray *storage; /* of struct field */
 	const char *body;
+	struct body_hash *hash; /* shared, or NULL */
 };
+
+/*
+ * The linker puts this in front of body_handle_begin(): what becomes of the hash that the signer gives
+ * to libopendkim?
+ */
+static enum { HANDLE_KEPT, HANDLE_LOST, HANDLE_WRONG } handle_fate; /* for one thread */
+
+const char *__real_body_handle_begin(const unsigned char *sha256);
+const char *__wrap_body_handle_begin(const unsigned char *sha256);
+
+const char *
+__wrap_body_handle_begin(const unsigned char *sha256)
+{
+	static const unsigned char wrong[BODY_HASH_SIZE] = {1};
+
+	if (handle_fate == HANDLE_LOST)
+		return "the hook is not reached\r\n";
+	return __real_body_handle_begin(handle_fate == HANDLE_WRONG ? wrong : sha256);
+}
+
+/* So it does here: what of bodies has libopendkim got? */
+static _Thread_local unsigned bodies_fed;
+static _Thread_local size_t octets_fed;
+
+DKIM_STAT __real_dkim_body(DKIM *dkim, u_char *data, size_t len);
+DKIM_STAT __wrap_dkim_body(DKIM *dkim, u_char *data, size_t len);
+
+DKIM_STAT
+__wrap_dkim_body(DKIM *dkim, u_char *data, size_t len)
+{
+	bodies_fed++;
+	octets_fed += len;
+	return __real_dkim_body(dkim, data, len);
+}
 
 static void
 bench_init(struct bench *b, const char *key_file, const char *body)
@@ -41,6 +78,7 @@ bench_init(struct bench *b, const char *key_file, const char *body)
 	b->fields = g_ptr_array_new();
 	b->storage = g_array_sized_new(FALSE, FALSE, sizeof(struct field), 100);
 	b->body = body;
+	b->hash = NULL;
 }
 
 static void
@@ -66,7 +104,7 @@ static char *
 sign(struct bench *b, const char *const *oversigned, int64_t expire, const char **algorithm)
 {
 	const struct sign_request r = {.signature = &b->signature, .fields = b->fields, .oversigned = oversigned,
-				       .body = b->body, .body_len = strlen(b->body), .now = NOW, .expire = expire};
+				       .body = b->body, .body_len = strlen(b->body), .hash = b->hash, .now = NOW, .expire = expire};
 	struct buf out = BUF_INIT;
 	char *why = NULL, *value;
 
@@ -336,6 +374,143 @@ test_handle_reaches_the_hook(void **state)
 	bench_free(&b);
 }
 
+static const char *const bodies[] = {
+	"",
+	"x",
+	" \t\r\n\r\n",
+	"a  b \r\n\t\r\n\xe9\tc\r\n\r\n",
+	"a\rb  \r\n\r\n",
+};
+
+/* libopendkim never sees a body: the same few octets each time. */
+static void
+test_body_is_not_fed(void **state)
+{
+	char *body = g_strnfill(100000, 'x');
+	const char *algorithm;
+	struct bench b;
+	size_t octets;
+
+	(void)state;
+	bench_init(&b, "rsa.pem", "");
+	assert_true(signer_body_fast(b.signer));
+	add_field(&b, "From", " a");
+	octets_fed = 0;
+	g_free(sign(&b, over_from, 0, &algorithm));
+	octets = octets_fed;
+	assert_in_range(octets, 1, 100);
+	bodies_fed = 0;
+	for (size_t i = 0; i <= G_N_ELEMENTS(bodies); i++) {
+		b.body = i < G_N_ELEMENTS(bodies) ? bodies[i] : body;
+		octets_fed = 0;
+		g_free(sign(&b, over_from, 0, &algorithm));
+		assert_int_equal(octets_fed, octets);
+	}
+	assert_int_equal(bodies_fed, G_N_ELEMENTS(bodies) + 1);
+	g_free(body);
+	bench_free(&b);
+}
+
+/*
+ * Whatever becomes of the hash, libopendkim's own result comes out: when it does not arrive at start, when it
+ * is lost later, when another one arrives.  An Ed25519 signature is the same each time.
+ */
+static void
+test_hash_that_does_not_arrive(void **state)
+{
+	static const struct {
+		const char *name;
+		int at_start, later;
+		bool quick;
+	} fates[] = {
+		{"it arrives", HANDLE_KEPT, HANDLE_KEPT, true},
+		{"lost from the start", HANDLE_LOST, HANDLE_LOST, false},
+		{"lost at start only", HANDLE_LOST, HANDLE_KEPT, false},
+		{"wrong from the start", HANDLE_WRONG, HANDLE_WRONG, false},
+		{"lost later", HANDLE_KEPT, HANDLE_LOST, true},
+		{"wrong later", HANDLE_KEPT, HANDLE_WRONG, true},
+	};
+	char *first[G_N_ELEMENTS(bodies)] = {NULL};
+
+	(void)state;
+	for (size_t n = 0; n < G_N_ELEMENTS(fates); n++) {
+		const char *algorithm;
+		struct bench b;
+
+		handle_fate = fates[n].at_start;
+		bench_init(&b, "ed.pem", "");
+		handle_fate = fates[n].later;
+		add_field(&b, "From", " a");
+		check_int(fates[n].name, signer_body_fast(b.signer), fates[n].quick);
+		check_true(fates[n].name, signer_keys_cached(b.signer));
+		for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
+			char *value;
+
+			b.body = bodies[i];
+			value = sign(&b, over_from, 0, &algorithm);
+			if (first[i] == NULL)
+				first[i] = g_strdup(value);
+			check_string(fates[n].name, value, first[i]);
+			g_free(value);
+		}
+		bench_free(&b);
+	}
+	handle_fate = HANDLE_KEPT;
+	for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++)
+		g_free(first[i]);
+}
+
+/* The signatures of a message share the body's hash: made by the first, and the same for the second. */
+static void
+test_shared_hash(void **state)
+{
+	struct body_hash hash = {0};
+	const char *algorithm;
+	struct bench b;
+	char *alone;
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(bodies); i++) {
+		bench_init(&b, "ed.pem", bodies[i]);
+		add_field(&b, "From", " a");
+		alone = sign(&b, over_from, 0, &algorithm);
+		hash.known = false;
+		b.hash = &hash;
+		for (int n = 0; n < 2; n++) {
+			char *value = sign(&b, over_from, 0, &algorithm);
+
+			assert_true(hash.known);
+			check_string(bodies[i], value, alone);
+			g_free(value);
+		}
+		g_free(alone);
+		bench_free(&b);
+	}
+}
+
+/* libopendkim wants CRLF at the end; what it says of LF alone counts. */
+static void
+test_bare_lf_at_the_end(void **state)
+{
+	struct sign_request r = {.oversigned = over_from, .body = "a\r\nb\n", .body_len = 5, .now = NOW};
+	struct buf out = BUF_INIT;
+	const char *algorithm;
+	char *why = NULL;
+	struct bench b;
+
+	(void)state;
+	bench_init(&b, "ed.pem", "");
+	add_field(&b, "From", " a");
+	r.signature = &b.signature;
+	r.fields = b.fields;
+	assert_false(b.signer->sign(b.signer->context, &r, &out, &algorithm, &why));
+	assert_non_null(strstr(why, "CRLF"));
+	assert_int_equal(out.len, 0);
+	g_free(why);
+	buf_free(&out);
+	bench_free(&b);
+}
+
 /* The road for a libopendkim that does not reach the hook. */
 static void
 test_pem_of_key(void **state)
@@ -473,6 +648,10 @@ main(void)
 		cmocka_unit_test(test_expiry_and_oversigning),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_handle_reaches_the_hook),
+		cmocka_unit_test(test_body_is_not_fed),
+		cmocka_unit_test(test_hash_that_does_not_arrive),
+		cmocka_unit_test(test_shared_hash),
+		cmocka_unit_test(test_bare_lf_at_the_end),
 		cmocka_unit_test(test_pem_of_key),
 		cmocka_unit_test(test_no_from),
 		cmocka_unit_test(test_bad_key),
