@@ -13,10 +13,10 @@ packages() {
 		libunbound-dev libcurl4-openssl-dev libhiredis-dev ;;
 	run) echo postfix python3 python3-dkim openssl ;;
 	test) echo git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
-		procps libfaketime xz-utils redis-server redis-sentinel ;;
+		procps libfaketime xz-utils redis-server redis-sentinel gnuplot-nox python3-prometheus-client ;;
 	e2e) echo postfix opendkim m4 util-linux ;;
 	sanitizers) echo clang libclang-rt-14-dev valgrind ;;
-	bench) echo opendkim python3-dkim python3-nacl openssl ;;
+	bench) echo opendkim redis-server python3-dkim python3-nacl openssl ;;
 	*) echo "packages.sh: no purpose \"$1\"" >&2; exit 64 ;;
 	esac
 }

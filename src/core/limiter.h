@@ -18,34 +18,24 @@ struct charge {
 	uint32_t amount; /* 0: nothing to charge, always fits */
 };
 
-/** When a tally counts. */
-enum tally_when {
-	TALLY_ALWAYS,
-	TALLY_ALLOWED,
-	TALLY_OVER,
-};
-
-/** A number of the statistics that goes up with a message. */
-struct tally {
-	const char *key;   /* "pool/acme/gmail/2026112013": any octets */
-	const char *field; /* "messages" */
-	int64_t by;
-	enum tally_when when;
+/** What becomes of the charges. */
+enum limiter_mode {
+	LIMITER_CHARGE, /* all or none: none if one does not fit */
+	LIMITER_LOOK,	/* none: would they fit? */
+	LIMITER_RECORD, /* all, fit or not: what they stand for has been sent already */
 };
 
 /** What is asked of the limiter for one message. */
 struct limiter_request {
 	const struct charge *charges;
-	guint n_charges; /* 0: only tallies */
-	const struct tally *tallies;
-	guint n_tallies;
-	bool only_look; /* charge nothing, count nothing: would it fit? */
+	guint n_charges;
+	enum limiter_mode mode;
 };
 
 enum limiter_answer {
-	LIMITER_ALLOWED,   /* all were charged */
+	LIMITER_ALLOWED,   /* all were charged, or would be */
 	LIMITER_OVER,	   /* nothing was charged: at least one limit is reached */
-	LIMITER_FAILED,	   /* not known, and nothing was charged or tallied */
+	LIMITER_FAILED,	   /* not known, and nothing was charged */
 	LIMITER_UNCERTAIN, /* not known, and it may have been charged: never asked again for this message */
 };
 

@@ -3,14 +3,12 @@
  *
  * A request locks the shards of all its keys, in their order, then reads the clock: so for each key
  * time never runs backwards, and nobody sees half a request.  First all charges are looked at, with
- * those of the same key and limit added up; only when all fit, all are made.  Tallies follow, each
- * by itself. What counts is limit.c's, where it is kept limit_table.c's.  Ownership: the limiter
- * copies keys.
+ * those of the same key and limit added up; only when all fit, all are made.  What counts is
+ * limit.c's, where it is kept limit_table.c's.  Ownership: the limiter copies keys.
  */
 #include "core/limiter_memory.h"
 #include "core/limit_table.h"
 #include "core/limiter_state.h"
-#include "core/tally_table.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -21,7 +19,6 @@
 struct limiter_memory {
 	struct limiter facade;
 	struct limit_table *limits;
-	struct tally_table *tallies;
 	_Atomic guint share;
 	_Atomic uint64_t changes;
 	int64_t (*clock)(void *context);
@@ -164,14 +161,14 @@ charge_all(struct limiter_memory *l, struct places *p, int64_t now)
 }
 
 static enum limiter_answer
-ask_locked(struct limiter_memory *l, struct places *p, bool only_look,
+ask_locked(struct limiter_memory *l, struct places *p, enum limiter_mode mode,
 	   struct limiter_result *result)
 {
 	int64_t now = l->clock(l->context);
 
-	if (!look(l, p, now, result))
+	if (!look(l, p, now, result) && mode != LIMITER_RECORD)
 		return LIMITER_OVER;
-	if (only_look)
+	if (mode == LIMITER_LOOK)
 		return LIMITER_ALLOWED;
 	if (!make_room(l, p, now, result)) {
 		result->why = g_strdup_printf("no room for another key beside the %u in use",
@@ -180,19 +177,6 @@ ask_locked(struct limiter_memory *l, struct places *p, bool only_look,
 	}
 	charge_all(l, p, now);
 	return LIMITER_ALLOWED;
-}
-
-static void
-count(struct limiter_memory *l, const struct limiter_request *request, enum limiter_answer answer)
-{
-	for (guint i = 0; i < request->n_tallies; i++) {
-		const struct tally *t = &request->tallies[i];
-
-		if (t->when == TALLY_ALWAYS ||
-		    (t->when == TALLY_ALLOWED && answer == LIMITER_ALLOWED) ||
-		    (t->when == TALLY_OVER && answer == LIMITER_OVER))
-			tally_table_add(l->tallies, t->key, t->field, t->by);
-	}
 }
 
 static enum limiter_answer
@@ -205,14 +189,11 @@ ask(void *context, const struct limiter_request *request, struct limiter_result 
 	*result = (struct limiter_result){0};
 	places_init(&p, request);
 	limit_table_lock(l->limits, p.shards);
-	answer = ask_locked(l, &p, request->only_look, result);
+	answer = ask_locked(l, &p, request->mode, result);
 	limit_table_unlock(l->limits, p.shards);
-	if (!request->only_look &&
-	    ((p.n > 0 && answer == LIMITER_ALLOWED) || (request->n_tallies > 0 && answer != LIMITER_FAILED)))
+	if (request->mode != LIMITER_LOOK && p.n > 0 && answer == LIMITER_ALLOWED)
 		atomic_fetch_add_explicit(&l->changes, 1, memory_order_relaxed);
 	places_clear(&p);
-	if (answer != LIMITER_FAILED && !request->only_look)
-		count(l, request, answer);
 	return answer;
 }
 
@@ -224,7 +205,6 @@ limiter_memory_new(guint share, int64_t (*clock)(void *context), void *context)
 	l->facade.ask = ask;
 	l->facade.context = l;
 	l->limits = limit_table_new(LIMITER_KEYS_MAX);
-	l->tallies = tally_table_new(LIMITER_TALLIES_MAX);
 	l->share = MAX(1, share);
 	l->clock = clock != NULL ? clock : monotonic;
 	l->context = context;
@@ -237,7 +217,6 @@ limiter_memory_free(struct limiter_memory *l)
 	if (l == NULL)
 		return;
 	limit_table_free(l->limits);
-	tally_table_free(l->tallies);
 	g_free(l);
 }
 
@@ -254,32 +233,32 @@ limiter_memory_set_share(struct limiter_memory *l, guint share)
 }
 
 void
-limiter_memory_set_max(struct limiter_memory *l, guint keys, guint tallies)
+limiter_memory_set_max(struct limiter_memory *l, guint keys)
 {
 	limit_table_set_max(l->limits, keys);
-	tally_table_set_max(l->tallies, tallies);
 }
 
 void
-limiter_memory_write(struct limiter_memory *l, int64_t wall, struct buf *out)
+limiter_memory_write(struct limiter_memory *l, struct tally_table *tallies, int64_t wall,
+		     struct buf *out)
 {
-	limiter_state_write(l->limits, l->tallies, l->clock(l->context), wall, out);
+	limiter_state_write(l->limits, tallies, l->clock(l->context), wall, out);
 }
 
 bool
-limiter_memory_read(struct limiter_memory *l, int64_t wall, const char *text, size_t len,
-		    const char **why)
+limiter_memory_read(struct limiter_memory *l, struct tally_table *tallies, int64_t wall,
+		    const char *text, size_t len, const char **why)
 {
 	int64_t now = l->clock(l->context);
 
-	if (limit_table_size(l->limits) > 0 || tally_table_size(l->tallies) > 0) {
-		*why = "the limiter is in use already";
+	if (limit_table_size(l->limits) > 0 || tally_table_size(tallies) > 0) {
+		*why = "the counters are in use already";
 		return false;
 	}
-	if (limiter_state_read(l->limits, l->tallies, now, wall, text, len, why))
+	if (limiter_state_read(l->limits, tallies, now, wall, text, len, why))
 		return true;
 	limit_table_clear(l->limits);
-	tally_table_clear(l->tallies);
+	tally_table_clear(tallies);
 	return false;
 }
 
@@ -310,22 +289,6 @@ limiter_memory_each(struct limiter_memory *l,
 	struct each_use u = {l, each, context};
 
 	limit_table_each(l->limits, UINT32_MAX, each_use, &u);
-}
-
-void
-limiter_memory_each_tally(struct limiter_memory *l,
-			  void (*each)(const char *key, const char *field, int64_t value,
-				       void *context),
-			  void *context)
-{
-	tally_table_each(l->tallies, each, context);
-}
-
-void
-limiter_memory_drop_tallies(struct limiter_memory *l, const char *before)
-{
-	tally_table_drop_before(l->tallies, before);
-	atomic_fetch_add(&l->changes, 1);
 }
 
 struct reset {
@@ -364,10 +327,8 @@ limiter_memory_changes(struct limiter_memory *l)
 	return atomic_load(&l->changes);
 }
 
-void
-limiter_memory_size(struct limiter_memory *l, struct limiter_size *size)
+guint
+limiter_memory_size(struct limiter_memory *l)
 {
-	size->keys = limit_table_size(l->limits);
-	size->tallies = tally_table_size(l->tallies);
-	size->lost = tally_table_lost(l->tallies);
+	return limit_table_size(l->limits);
 }

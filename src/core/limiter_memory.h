@@ -1,20 +1,19 @@
 /*
- * limiter_memory - limits and statistics in the memory of this process.
+ * limiter_memory - limits in the memory of this process.
  *
  * The driver without Redis, and the one that takes over on each node while Redis is away.  What it knows
  * can be written down and read again, so that a restart forgets nothing.  Memory is bounded: a request
  * that would count more than LIMITER_KEYS_MAX keys at a time gets LIMITER_FAILED and charges nothing
- * (to forget one that counts would break the promise); a number of the statistics that has no room is
- * not counted.
+ * (to forget one that counts would break the promise).
  */
 #ifndef POOLMILTER_CORE_LIMITER_MEMORY_H
 #define POOLMILTER_CORE_LIMITER_MEMORY_H
 
 #include "base/buf.h"
 #include "core/limiter.h"
+#include "core/tally_table.h"
 
-#define LIMITER_KEYS_MAX 1000000  /* 180 octets each with one message, 1.8 kB at most */
-#define LIMITER_TALLIES_MAX 2000000 /* keys; 180 octets each with 4 fields */
+#define LIMITER_KEYS_MAX 1000000 /* 180 octets each with one message, 1.8 kB at most */
 
 struct limiter_memory;
 
@@ -35,23 +34,24 @@ const struct limiter *limiter_memory_facade(struct limiter_memory *l);
 /** Another share from now on. Thread-safe. */
 void limiter_memory_set_share(struct limiter_memory *l, guint share);
 
-/** Other maxima than those above. Thread-safe. */
-void limiter_memory_set_max(struct limiter_memory *l, guint keys, guint tallies);
+/** Another maximum than LIMITER_KEYS_MAX. Thread-safe. */
+void limiter_memory_set_max(struct limiter_memory *l, guint keys);
 
 /**
- * Appends all that counts still, as text with a version in the first line and a checksum in the last.
- * wall: the time of day, microseconds since 1970; charges are written in it, since the clock above may
- * begin anew with the machine.  A few keys are locked at a time.  Thread-safe.  Ask buf_failed(out).
+ * Appends all that counts still, and the statistics with it, as text with a version in the first
+ * line and a checksum in the last.  wall: the time of day, microseconds since 1970; charges are
+ * written in it, since the clock above may begin anew with the machine.  A few keys are locked at a time.  Thread-safe.  Ask buf_failed(out).
  */
-void limiter_memory_write(struct limiter_memory *l, int64_t wall, struct buf *out);
+void limiter_memory_write(struct limiter_memory *l, struct tally_table *tallies, int64_t wall,
+			  struct buf *out);
 
 /**
- * Reads that again into an empty limiter that nobody uses yet; false, with *why (static), and still
- * empty, if it is damaged in any way.  wall: the time of day now.  If that is before what was charged
- * (the time of day was set back), the charge counts as made now.
+ * Reads that again into an empty limiter and an empty table that nobody uses yet; false, with *why
+ * (static), and both still empty, if it is damaged in any way.  wall: the time of day now.  If that
+ * is before what was charged (the time of day was set back), the charge counts as made now.
  */
-bool limiter_memory_read(struct limiter_memory *l, int64_t wall, const char *text, size_t len,
-			 const char **why);
+bool limiter_memory_read(struct limiter_memory *l, struct tally_table *tallies, int64_t wall,
+			 const char *text, size_t len, const char **why);
 
 /** One limit in use, for poolctl limits. */
 struct limiter_use {
@@ -66,30 +66,13 @@ struct limiter_use {
 void limiter_memory_each(struct limiter_memory *l,
 			 void (*each)(const struct limiter_use *use, void *context), void *context);
 
-/** Calls each() for all tallies, those of a key one after the other; it must not call the limiter. */
-void limiter_memory_each_tally(struct limiter_memory *l,
-			       void (*each)(const char *key, const char *field, int64_t value,
-					    void *context),
-			       void *context);
-
-/**
- * Drops the tallies whose key's part after the last "/" sorts before this: with keys as
- * "pool/acme/gmail/2026112013" and before "2026110100" those of hours before November. Thread-safe.
- */
-void limiter_memory_drop_tallies(struct limiter_memory *l, const char *before);
-
 /** Forgets the charges of a key, under all its limits; false if there are none. Thread-safe. */
 bool limiter_memory_reset(struct limiter_memory *l, const char *key);
 
-/** A number that grows with each charge, tally and reset: so long as it is the same, nothing has changed. */
+/** A number that grows with each charge and reset: so long as it is the same, nothing has changed. */
 uint64_t limiter_memory_changes(struct limiter_memory *l);
 
-/** How much is kept. */
-struct limiter_size {
-	guint keys;    /* that count, and some that counted lately */
-	guint tallies; /* keys of the statistics */
-	uint64_t lost; /* tallies not counted for want of room */
-};
-void limiter_memory_size(struct limiter_memory *l, struct limiter_size *size);
+/** Keys that are kept: those that count, and some that counted lately. Thread-safe. */
+guint limiter_memory_size(struct limiter_memory *l);
 
 #endif

@@ -5,8 +5,8 @@
  * it came from a stranger: whoever can write the file can also write its checksum.
  */
 #include "core/limiter_state.h"
+#include "core/word.h"
 
-#include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
 
@@ -39,32 +39,6 @@ struct writer {
 };
 
 static void
-put_word(GString *line, const char *word)
-{
-	for (; *word != '\0'; word++)
-		if (*word > 32 && *word < 127 && *word != '%')
-			g_string_append_c(line, *word);
-		else
-			g_string_append_printf(line, "%%%02X", (unsigned char)*word);
-}
-
-/* A blank and the number.  By hand: with printf() keys were locked five times as long. */
-static void
-put_number(GString *line, int64_t number)
-{
-	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
-	char text[24], *p = text + sizeof text;
-
-	do
-		*--p = (char)('0' + rest % 10);
-	while ((rest /= 10) > 0);
-	if (number < 0)
-		*--p = '-';
-	*--p = ' ';
-	g_string_append_len(line, p, text + sizeof text - p);
-}
-
-static void
 put_line(struct writer *w)
 {
 	g_string_append_c(w->line, '\n');
@@ -84,13 +58,12 @@ write_entry(struct limit_entry *e, void *context)
 	if (i == window->n)
 		return;
 	g_string_assign(w->line, "charge");
-	put_number(w->line, e->limit.most);
-	put_number(w->line, e->limit.seconds);
-	g_string_append_c(w->line, ' ');
-	put_word(w->line, e->key);
+	word_put_number(w->line, e->limit.most);
+	word_put_number(w->line, e->limit.seconds);
+	word_put(w->line, e->key);
 	for (; i < window->n; i++) {
-		put_number(w->line, window->buckets[i].last + w->offset);
-		put_number(w->line, (int64_t)window->buckets[i].count);
+		word_put_number(w->line, window->buckets[i].last + w->offset);
+		word_put_number(w->line, (int64_t)window->buckets[i].count);
 	}
 	put_line(w);
 }
@@ -100,11 +73,10 @@ write_tally(const char *key, const char *field, int64_t value, void *context)
 {
 	struct writer *w = context;
 
-	g_string_assign(w->line, "tally ");
-	put_word(w->line, key);
-	g_string_append_c(w->line, ' ');
-	put_word(w->line, field);
-	put_number(w->line, value);
+	g_string_assign(w->line, "tally");
+	word_put(w->line, key);
+	word_put(w->line, field);
+	word_put_number(w->line, value);
 	put_line(w);
 }
 
@@ -133,71 +105,9 @@ struct reader {
 	struct tally_table *tallies;
 	int64_t now;
 	int64_t offset;
-	const char *p; /* the line from here on */
-	const char *end;
+	struct word_line line;
 	GString *key, *field;
 };
-
-/* The next word of the line, without the blank that must precede it. */
-static bool
-take_word(struct reader *r, const char **word, size_t *len)
-{
-	const char *blank;
-
-	if (r->p == r->end || *r->p != ' ')
-		return false;
-	*word = ++r->p;
-	blank = memchr(r->p, ' ', (size_t)(r->end - r->p));
-	r->p = blank != NULL ? blank : r->end;
-	*len = (size_t)(r->p - *word);
-	return true;
-}
-
-static bool
-take_number(struct reader *r, int64_t min, int64_t max, int64_t *number)
-{
-	char digits[24], *end;
-	const char *word;
-	size_t len;
-
-	if (!take_word(r, &word, &len) || len == 0 || len >= sizeof digits ||
-	    !(g_ascii_isdigit(*word) || *word == '-'))
-		return false;
-	memcpy(digits, word, len);
-	digits[len] = '\0';
-	errno = 0;
-	*number = g_ascii_strtoll(digits, &end, 10);
-	return errno == 0 && *end == '\0' && end[-1] != '-' && *number >= min && *number <= max;
-}
-
-static bool
-take_text(struct reader *r, GString *text)
-{
-	const char *word;
-	size_t len;
-
-	if (!take_word(r, &word, &len))
-		return false;
-	g_string_truncate(text, 0);
-	for (size_t i = 0; i < len; i++) {
-		char c = word[i];
-
-		if (c == '%') {
-			if (len - i < 3 || !g_ascii_isxdigit(word[i + 1]) ||
-			    !g_ascii_isxdigit(word[i + 2]))
-				return false;
-			c = (char)(g_ascii_xdigit_value(word[i + 1]) << 4 |
-				   g_ascii_xdigit_value(word[i + 2]));
-			i += 2;
-		} else if (c < 33 || c > 126) {
-			return false;
-		}
-		if (c == '\0')
-			return false;
-		g_string_append_c(text, c);
-	}
-	return true;
-}
 
 /* The buckets of a line; those that count no longer fall out as later ones come. */
 static bool
@@ -206,9 +116,9 @@ take_buckets(struct reader *r, struct limit limit, struct limit_window *window)
 	int64_t last, before = -TIME_MAX, count, total = 0;
 	int n = 0;
 
-	while (r->p < r->end) {
-		if (n++ == LIMIT_BUCKETS_MAX || !take_number(r, before, TIME_MAX, &last) ||
-		    !take_number(r, 1, limit.most - total, &count))
+	while (!word_ended(&r->line)) {
+		if (n++ == LIMIT_BUCKETS_MAX || !word_take_number(&r->line, before, TIME_MAX, &last) ||
+		    !word_take_number(&r->line, 1, limit.most - total, &count))
 			return false;
 		before = last;
 		total += count;
@@ -225,8 +135,8 @@ read_charge(struct reader *r)
 	int64_t most, seconds;
 	bool ok;
 
-	if (!take_number(r, 1, LIMIT_MOST_MAX, &most) ||
-	    !take_number(r, 1, LIMIT_SECONDS_MAX, &seconds) || !take_text(r, r->key))
+	if (!word_take_number(&r->line, 1, LIMIT_MOST_MAX, &most) ||
+	    !word_take_number(&r->line, 1, LIMIT_SECONDS_MAX, &seconds) || !word_take(&r->line, r->key))
 		return "a charge is not as it should be";
 	limit_entry_probe(&probe, r->key->str, (struct limit){(uint32_t)most, (uint32_t)seconds});
 	ok = take_buckets(r, probe.limit, &window);
@@ -247,8 +157,8 @@ read_tally(struct reader *r)
 {
 	int64_t value;
 
-	if (!take_text(r, r->key) || !take_text(r, r->field) ||
-	    !take_number(r, INT64_MIN, INT64_MAX, &value) || r->p != r->end)
+	if (!word_take(&r->line, r->key) || !word_take(&r->line, r->field) ||
+	    !word_take_number(&r->line, INT64_MIN, INT64_MAX, &value) || !word_ended(&r->line))
 		return "a tally is not as it should be";
 	if (!tally_table_add(r->tallies, r->key->str, r->field->str, value))
 		return "there are too many tallies";
@@ -258,13 +168,9 @@ read_tally(struct reader *r)
 static const char *
 read_line(struct reader *r)
 {
-	const char *word = r->p, *blank = memchr(r->p, ' ', (size_t)(r->end - r->p));
-	size_t len = blank != NULL ? (size_t)(blank - word) : 0;
-
-	r->p = blank;
-	if (len == 6 && memcmp(word, "charge", len) == 0)
+	if (word_begins(&r->line, "charge"))
 		return read_charge(r);
-	if (len == 5 && memcmp(word, "tally", len) == 0)
+	if (word_begins(&r->line, "tally"))
 		return read_tally(r);
 	return "a line of unknown kind";
 }
@@ -304,9 +210,9 @@ limiter_state_read(struct limit_table *limits, struct tally_table *tallies, int6
 	r.key = g_string_new(NULL);
 	r.field = g_string_new(NULL);
 	for (next = text + sizeof VERSION_LINE - 1; *why == NULL && next < lines_end;) {
-		r.p = next;
-		r.end = memchr(next, '\n', (size_t)(lines_end - next)); /* the last is one */
-		next = r.end + 1;
+		r.line.p = next;
+		r.line.end = memchr(next, '\n', (size_t)(lines_end - next)); /* the last is one */
+		next = r.line.end + 1;
 		*why = read_line(&r);
 	}
 	g_string_free(r.key, TRUE);

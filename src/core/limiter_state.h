@@ -1,5 +1,5 @@
 /*
- * limiter_state - what limiter_memory knows, as text. A part of limiter_memory.
+ * limiter_state - what limiter_memory and the statistics know, as text. A part of limiter_memory.
  *
  *	poolmilter-limits 1
  *	charge MOST SECONDS KEY LAST COUNT [LAST COUNT ...]

@@ -75,6 +75,12 @@ rules_for(const struct pool *p, const struct isp *isp)
 	return isp->limits.rules;
 }
 
+char *
+limits_total_key(const struct isp *isp)
+{
+	return g_strdup_printf("i/%s", isp->name);
+}
+
 GArray *
 limits_of(const struct pool *p, const GPtrArray *isps)
 {
@@ -90,8 +96,7 @@ limits_of(const struct pool *p, const GPtrArray *isps)
 
 		limits_charge(charges, g_strdup_printf("pi/%s/%s", p->name, c->isp->name),
 			      rules_for(p, c->isp), amount);
-		limits_charge(charges, g_strdup_printf("i/%s", c->isp->name), c->isp->total_limits.rules,
-			      amount);
+		limits_charge(charges, limits_total_key(c->isp), c->isp->total_limits.rules, amount);
 	}
 	g_array_unref(counts);
 	if (charges->len == 0)
@@ -132,6 +137,7 @@ limits_over_set(struct limit_over *over, const struct charge *charge, int64_t wa
 	char *text = limit_text(charge->limit);
 
 	limits_over_clear(over);
+	over->key = g_strdup(charge->key);
 	over->name = g_strdup_printf("%s/%s", charge->key, text);
 	over->words = limits_words(charge);
 	over->wait_us = wait_us;
@@ -141,6 +147,7 @@ limits_over_set(struct limit_over *over, const struct charge *charge, int64_t wa
 void
 limits_over_clear(struct limit_over *over)
 {
+	g_clear_pointer(&over->key, g_free);
 	g_clear_pointer(&over->name, g_free);
 	g_clear_pointer(&over->words, g_free);
 	over->wait_us = 0;
@@ -158,11 +165,11 @@ bool
 limits_total_reached(const struct limiter *l, const struct isp *isp, struct limit_over *over)
 {
 	GArray *charges = limits_charges_new();
-	struct limiter_request request = {.only_look = true};
+	struct limiter_request request = {.mode = LIMITER_LOOK};
 	struct limiter_result result;
 	bool reached = false;
 
-	limits_charge(charges, g_strdup_printf("i/%s", isp->name), isp->total_limits.rules, 1);
+	limits_charge(charges, limits_total_key(isp), isp->total_limits.rules, 1);
 	request.charges = (const struct charge *)(void *)charges->data;
 	request.n_charges = charges->len;
 	if (charges->len > 0) {

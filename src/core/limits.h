@@ -17,6 +17,7 @@ enum limit_state {
 
 /** The limit that a message is over. Clear with limits_over_clear(). */
 struct limit_over {
+	char *key;	 /* of the charge: "pi/acme/gmail" */
 	char *name;	 /* for the log, one word: "pi/acme/gmail/20/second" */
 	char *words;	 /* for people: "20/second of pool acme to gmail" */
 	int64_t wait_us; /* until there is room; negative: never, it is more than the limit itself */
@@ -44,6 +45,9 @@ void limits_over_clear(struct limit_over *over);
 
 /** "1 second", "N seconds", at least 1 and rounded up; g_free it. */
 char *limits_seconds(int64_t us);
+
+/** The key that total_limits of a record are charged to (g_free it). */
+char *limits_total_key(const struct isp *isp);
 
 /** True if total_limits of the record have no room for one more; over is set then. Charges nothing. */
 bool limits_total_reached(const struct limiter *l, const struct isp *isp, struct limit_over *over);

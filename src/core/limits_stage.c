@@ -7,6 +7,10 @@
  * all recipients, those of the copies included: so a message is charged whole or not at all, one
  * over the limit is deferred before any copy of it is on its way, and whoever is not taken by an
  * injection is paid for already.  A copy that comes in with our mark is not charged again.
+ *
+ * The limiter may not answer: Redis, which all nodes share.  Then when_down decides.  The share that
+ * this node counts in memory meanwhile is another limiter; what it says is final.  Also where the
+ * charge may have reached Redis: then it is charged twice, which harms nobody.
  */
 #include "core/limits.h"
 #include "core/pipeline.h"
@@ -81,35 +85,67 @@ over(const struct job *job, struct plan *plan, const struct charge *charge, int6
 	}
 }
 
-/* Without an answer: the place where when_down will decide. */
+/* False: there is no answer, *why is told. */
+static bool
+ask(const struct job *job, const struct limiter *limiter, struct plan *plan, char **why)
+{
+	const struct limiter_request request = {
+		.charges = (const struct charge *)(void *)plan->charges->data,
+		.n_charges = plan->charges->len};
+	struct limiter_result result = {0};
+	enum limiter_answer answer = limiter->ask(limiter->context, &request, &result);
+
+	*why = result.why;
+	if (answer == LIMITER_ALLOWED)
+		plan->limit = LIMIT_OK;
+	else if (answer == LIMITER_OVER)
+		over(job, plan, &request.charges[result.which], result.wait_us);
+	return answer == LIMITER_ALLOWED || answer == LIMITER_OVER;
+}
+
 static void
-unknown(struct plan *plan, char *why)
+defer_unknown(const struct job *job, struct plan *plan)
+{
+	if (job->message->local) {
+		plan_end(plan, VERDICT_HELD, "limits-unknown");
+		plan->hold = g_strdup("poolmilter: its limits could not be asked");
+		return;
+	}
+	plan_refuse(plan, VERDICT_DEFERRED, "limits-unknown", "451", "4.3.0",
+		    "Sending limits cannot be checked now, try again later");
+}
+
+/* Without an answer of the shared limiter. */
+static void
+down(const struct job *job, struct plan *plan)
 {
 	plan->limit = LIMIT_UNKNOWN;
-	plan->limit_problem = why;
+	switch ((enum when_down)job->settings->redis.when_down) {
+	case WHEN_DOWN_LOCAL:
+		plan->limit_local = ask(job, job->local_limiter, plan, &plan->limit_problem);
+		break;
+	case WHEN_DOWN_ACCEPT:
+		break;
+	case WHEN_DOWN_DEFER:
+		defer_unknown(job, plan);
+		break;
+	}
 }
 
 void
 pipeline_charge(const struct job *job, struct plan *plan)
 {
-	struct limiter_request request = {0};
-	struct limiter_result result = {0};
+	char *why = NULL;
 
 	if (plan->verdict != VERDICT_ACCEPTED || plan->charges == NULL || job->limiter == NULL)
 		return;
-	request.charges = (const struct charge *)(void *)plan->charges->data;
-	request.n_charges = plan->charges->len;
-	switch (job->limiter->ask(job->limiter->context, &request, &result)) {
-	case LIMITER_ALLOWED:
-		plan->limit = LIMIT_OK;
-		break;
-	case LIMITER_OVER:
-		over(job, plan, &request.charges[result.which], result.wait_us);
-		break;
-	case LIMITER_FAILED:
-	case LIMITER_UNCERTAIN:
-		unknown(plan, g_steal_pointer(&result.why));
-		break;
+	if (ask(job, job->limiter, plan, &why))
+		return;
+	if (job->local_limiter != NULL) {
+		g_free(why); /* the shared limiter logs its state itself */
+		down(job, plan);
+	} else {
+		plan->limit = LIMIT_UNKNOWN;
+		plan->limit_problem = why;
 	}
-	g_free(result.why);
 }

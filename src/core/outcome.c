@@ -60,13 +60,13 @@ append_limit(GString *line, const struct plan *p)
 		g_string_append(line, " limit=-");
 		break;
 	case LIMIT_OK:
-		g_string_append(line, " limit=ok");
+		g_string_append(line, p->limit_local ? " limit=local" : " limit=ok");
 		break;
 	case LIMIT_UNKNOWN:
 		g_string_append(line, " limit=unknown");
 		break;
 	case LIMIT_OVER:
-		g_string_append_printf(line, " limit=over:%s", p->over.name);
+		g_string_append_printf(line, " limit=%sover:%s", p->limit_local ? "local-" : "", p->over.name);
 		if (p->over.wait_us < 0)
 			g_string_append(line, " wait_ms=-");
 		else

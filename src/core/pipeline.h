@@ -24,6 +24,7 @@ struct job {
 	const struct signer *signer;
 	const struct resolver *resolver; /* NULL: no MX rules */
 	const struct limiter *limiter;	 /* NULL: nothing is charged */
+	const struct limiter *local_limiter; /* for when_down = "local"; NULL: limiter is this node's */
 	time_t now;			 /* for tokens and signatures */
 	gint64 deadline;		 /* of waiting for the DNS, g_get_monotonic_time() */
 	const GPtrArray *rcpts;		 /* for whom to treat it; NULL: all of the message's */

@@ -45,6 +45,7 @@ void
 plan_take_limits(struct plan *p, struct plan *earlier)
 {
 	p->limit = earlier->limit;
+	p->limit_local = earlier->limit_local;
 	limits_over_clear(&p->over);
 	p->over = earlier->over;
 	earlier->over = (struct limit_over){0};

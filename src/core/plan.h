@@ -63,6 +63,7 @@ struct plan {
 	unsigned headers_added, headers_deleted;
 	GArray *charges;	/* of struct charge: what it is charged to, groups included; NULL: nothing */
 	enum limit_state limit; /* after pipeline_charge() */
+	bool limit_local;	/* it was this node's share that was asked, since Redis is down */
 	struct limit_over over; /* with LIMIT_OVER */
 	char *limit_problem;	/* with LIMIT_UNKNOWN, for the log; or NULL */
 	char *hold;		/* with VERDICT_HELD: why, for the MTA's quarantine */

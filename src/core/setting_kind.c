@@ -274,6 +274,34 @@ parse_smtp_url(const char *text)
 }
 
 static char *
+parse_host_port(const char *text)
+{
+	char *host = g_strdup(text);
+	bool ok = take_port(host, ':') && url_host_valid(host);
+
+	g_free(host);
+	return accept_if(ok, text);
+}
+
+static char *
+parse_store(const char *text)
+{
+	return g_str_has_prefix(text, "unix:") ? parse_listen(text) : parse_host_port(text);
+}
+
+/* Visible ASCII, so no blank and no control character. */
+static char *
+parse_word(const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i < len; i++)
+		if (!g_ascii_isgraph(text[i]))
+			return NULL;
+	return accept_if(len > 0 && len <= LOGIN_MAX, text);
+}
+
+static char *
 parse_dns_server(const char *text)
 {
 	char *address = g_strdup(text);
@@ -323,6 +351,12 @@ const struct setting_kind setting_kind_smtp_url = {
 	"smtp://HOST:PORT such as smtp://127.0.0.1:10026", parse_smtp_url, false};
 const struct setting_kind setting_kind_dns_server = {
 	"an IP address, or one with a port such as 127.0.0.1@5353", parse_dns_server, false};
+const struct setting_kind setting_kind_store = {
+	"HOST:PORT such as 127.0.0.1:6379, or unix:/PATH", parse_store, false};
+const struct setting_kind setting_kind_host_port = {"HOST:PORT such as 10.0.0.1:26379",
+						    parse_host_port, true};
+const struct setting_kind setting_kind_word = {"1 to 255 visible ASCII characters without blanks",
+					       parse_word, false};
 const struct setting_kind setting_kind_limit = {
 	"1 to 1000000000, \"/\", and second, minute, hour, day, or a time of at most 31 days as 30s, 15m, "
 	"2h, 7d: \"20/second\"",

@@ -27,6 +27,9 @@ extern const struct setting_kind setting_kind_pool_name;
 extern const struct setting_kind setting_kind_isp_name;
 extern const struct setting_kind setting_kind_smtp_url;   /* smtp://HOST:PORT */
 extern const struct setting_kind setting_kind_dns_server; /* ADDRESS or ADDRESS@PORT */
+extern const struct setting_kind setting_kind_store;      /* HOST:PORT, [IPV6]:PORT or unix:/PATH */
+extern const struct setting_kind setting_kind_host_port;  /* HOST:PORT, [IPV6]:PORT */
+extern const struct setting_kind setting_kind_word;       /* visible ASCII characters */
 extern const struct setting_kind setting_kind_limit;      /* "20/second", limit_text()'s form */
 extern const struct setting_kind setting_kind_account; /* of a user or group of the system */
 extern const struct setting_kind setting_kind_ident;   /* of syslog */

@@ -69,6 +69,9 @@ settings_free(struct settings *s)
 		isp_index_clear(&s->isp_index[i]);
 	if (s->keys_free != NULL)
 		s->keys_free(s->keys);
+	if (s->redis.password != NULL)
+		OPENSSL_cleanse(s->redis.password, strlen(s->redis.password));
+	g_free(s->redis.password);
 	OPENSSL_cleanse(secrets->data, secrets->len * sizeof(struct secret));
 	g_array_free(secrets, TRUE);
 	setting_release(&setting_table, s);
@@ -87,9 +90,15 @@ settings_unref(struct settings *s)
 struct origin
 settings_origin(const struct settings *s, const char *path)
 {
-	const struct origin *at = g_hash_table_lookup(s->origins, path);
 	struct origin whole = {s->files->len > 0 ? s->files->pdata[0] : NULL, 0};
+	char *name = g_strdup(path), *dot;
+	const struct origin *at = g_hash_table_lookup(s->origins, name);
 
+	while (at == NULL && (dot = strrchr(name, '.')) != NULL) {
+		*dot = '\0';
+		at = g_hash_table_lookup(s->origins, name);
+	}
+	g_free(name);
 	return at != NULL ? *at : whole;
 }
 
@@ -214,10 +223,43 @@ check_reinject(struct finish *f)
 }
 
 static void
+check_redis_server(struct finish *f)
+{
+	const struct settings *s = f->s;
+	bool sentinels = s->redis.sentinels->len > 0;
+
+	if (s->redis.address == NULL && !sentinels)
+		finish_error(f, "redis.address", "missing: expected it, or sentinels");
+	if (s->redis.address != NULL && sentinels)
+		finish_error(f, "redis.address", "expected it or sentinels, which tell the address: not both");
+	if (sentinels != (s->redis.sentinel_master != NULL))
+		finish_error(f, "redis.sentinel_master", "expected together with sentinels only");
+}
+
+static void
+check_redis(struct finish *f)
+{
+	struct settings *s = f->s;
+
+	s->redis.used = g_hash_table_contains(s->origins, "redis");
+	s->redis.tls = g_hash_table_contains(s->origins, "redis.tls");
+	if (!s->redis.used || !f->whole)
+		return;
+	check_redis_server(f);
+	if (s->redis.username != NULL && s->redis.password_file == NULL)
+		finish_error(f, "redis.username", "expected a password_file with it");
+	if (s->redis.tls && s->redis.address != NULL && g_str_has_prefix(s->redis.address, "unix:"))
+		finish_error(f, "redis.tls", "expected a server on the network: address is a UNIX socket");
+	if ((s->redis.cert_file == NULL) != (s->redis.key_file == NULL))
+		finish_error(f, "redis.tls.cert_file", "expected together with key_file only");
+}
+
+static void
 check_globals(struct finish *f)
 {
 	struct settings *s = f->s;
 
+	check_redis(f);
 	check_no_pool(f);
 	check_reinject(f);
 	/* The control header is always removed. */

@@ -71,6 +71,13 @@ enum limit_count {
 	COUNT_MESSAGES,
 };
 
+/** What becomes of messages whose limits Redis cannot be asked for. */
+enum when_down {
+	WHEN_DOWN_LOCAL,  /* this node counts its share in memory */
+	WHEN_DOWN_ACCEPT, /* accepted */
+	WHEN_DOWN_DEFER,  /* 451 */
+};
+
 /** Sending limits as they are written, and as rules. */
 struct limits {
 	GPtrArray *texts; /* of char *, in normal form, no two the same */
@@ -201,6 +208,29 @@ struct settings {
 		int64_t cache_entries; /* domains */
 	} dns;
 
+	struct {
+		bool used; /* the group stands in the file; else counters live in memory */
+		char *address;         /* NULL with sentinels */
+		GPtrArray *sentinels;  /* of char *: "HOST:PORT" */
+		char *sentinel_master; /* NULL without */
+		char *username;        /* NULL: none */
+		char *password_file;   /* NULL: none */
+		char *password;        /* what stands there; NULL until it is read */
+		int64_t database;
+		bool tls; /* the group tls stands there */
+		char *ca_file, *cert_file, *key_file; /* of tls; NULL: none */
+		char *prefix;
+		int64_t connect_timeout_ms;
+		int64_t command_timeout_ms;
+		int64_t connections;
+		int when_down; /* enum when_down */
+		int64_t nodes;
+	} redis;
+
+	int64_t stats_days;
+	int64_t stats_interval; /* seconds; 0: no summary lines */
+	char *metrics_file;     /* NULL: none */
+
 	GPtrArray *isps;               /* of struct isp *: custom records */
 	GPtrArray *shipped_isps;       /* of struct isp * */
 	struct isp_index isp_index[2]; /* custom, shipped */
@@ -224,8 +254,8 @@ struct settings {
 /** New settings with every default and no pools, one reference. */
 struct settings *settings_new(void);
 
-/** Where a key outside of pools stands ("user", "syslog.level"); the main file as a whole if it
- * does not. */
+/** Where a key outside of pools stands ("user", "syslog.level"); if it does not, its group, or else the
+ * main file as a whole. */
 struct origin settings_origin(const struct settings *s, const char *path);
 
 /** Where a key of a pool stands; the pool as a whole if it does not. */

@@ -1,9 +1,10 @@
 /*
  * tally_table - see tally_table.h.
  *
- * A key has a row of a few cells, one for each field.  Names of fields are kept once for the table:
- * there are a dozen, and as many rows as pools, ISPs and hours.  Lock order: a shard, then the
- * names.
+ * A key has a row of a few tallies, one for each field.  Names of fields are kept once for the
+ * table: there are a dozen, and as many rows as pools, ISPs and hours.  Lock order: a shard, then
+ * the names.  A row that is taken leaves its shard as it is, so that the lock is held for no longer
+ * than it needs to be unhooked; its fields' names stay the table's.
  */
 #include "core/tally_table.h"
 
@@ -11,22 +12,19 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define SHARDS 16
-
-struct cell {
-	const char *field; /* belongs to the table's names */
-	int64_t value;
-};
+#define SHARDS 64
 
 struct row {
-	char *key;
-	struct cell *cells;
-	guint n;
+	struct tally_row told; /* first: a batch has only this */
+	char *key;             /* told.key */
+	guint hash;
+	struct tally *tallies; /* told.tallies; fields belong to the table's names */
 };
 
 struct shard {
 	pthread_mutex_t lock;
-	GHashTable *rows; /* key to struct row */
+	GHashTable *rows;         /* a set of struct row */
+	_Atomic uint64_t changes; /* written under the lock */
 };
 
 struct tally_table {
@@ -34,8 +32,21 @@ struct tally_table {
 	pthread_mutex_t names_lock;
 	GHashTable *names; /* a set of char * */
 	_Atomic guint size, max;
+	_Atomic guint next; /* shard that the next batch begins with, modulo SHARDS */
 	_Atomic uint64_t lost;
 };
+
+static guint
+row_hash(gconstpointer row)
+{
+	return ((const struct row *)row)->hash;
+}
+
+static gboolean
+row_equal(gconstpointer a, gconstpointer b)
+{
+	return strcmp(((const struct row *)a)->key, ((const struct row *)b)->key) == 0;
+}
 
 static void
 row_free(void *p)
@@ -43,7 +54,7 @@ row_free(void *p)
 	struct row *r = p;
 
 	g_free(r->key);
-	g_free(r->cells);
+	g_free(r->tallies);
 	g_free(r);
 }
 
@@ -57,7 +68,7 @@ tally_table_new(guint keys_max)
 	t->names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	for (guint i = 0; i < SHARDS; i++) {
 		pthread_mutex_init(&t->shards[i].lock, NULL);
-		t->shards[i].rows = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, row_free);
+		t->shards[i].rows = g_hash_table_new_full(row_hash, row_equal, row_free, NULL);
 	}
 	return t;
 }
@@ -94,6 +105,27 @@ tally_table_lost(struct tally_table *t)
 	return t->lost;
 }
 
+uint64_t
+tally_table_changes(struct tally_table *t)
+{
+	uint64_t changes = 0;
+
+	for (guint i = 0; i < SHARDS; i++)
+		changes += t->shards[i].changes;
+	return changes;
+}
+
+/* The shard's lock is held.  No atomic addition is needed, and that is cheaper. */
+static void
+changed(struct shard *s)
+{
+	uint64_t changes = atomic_load_explicit(&s->changes, memory_order_relaxed);
+
+	atomic_store_explicit(&s->changes, changes + 1, memory_order_relaxed);
+}
+
+/* ---- adding */
+
 /* The name as the table keeps it; NULL if there are too many. */
 static const char *
 name_keep(struct tally_table *t, const char *field)
@@ -111,9 +143,9 @@ name_keep(struct tally_table *t, const char *field)
 }
 
 static struct row *
-row_of(struct tally_table *t, struct shard *s, const char *key)
+row_of(struct tally_table *t, struct shard *s, const struct row *probe)
 {
-	struct row *r = g_hash_table_lookup(s->rows, key);
+	struct row *r = g_hash_table_lookup(s->rows, probe);
 
 	if (r != NULL)
 		return r;
@@ -122,26 +154,37 @@ row_of(struct tally_table *t, struct shard *s, const char *key)
 		return NULL;
 	}
 	r = g_new0(struct row, 1);
-	r->key = g_strdup(key);
-	g_hash_table_insert(s->rows, r->key, r);
+	r->told.key = r->key = g_strdup(probe->key);
+	r->hash = probe->hash;
+	g_hash_table_add(s->rows, r);
 	return r;
 }
 
-static struct cell *
-cell_of(struct tally_table *t, struct row *r, const char *field)
+/* The place of a field in a row; *at is where it is likely to be, and then what follows it. */
+static struct tally *
+tally_of(struct tally_table *t, struct row *r, const char *field, guint *at)
 {
+	guint n = r->told.n;
 	const char *kept;
 
-	for (guint i = 0; i < r->n; i++)
-		if (strcmp(r->cells[i].field, field) == 0)
-			return &r->cells[i];
+	for (guint i = 0; i < n; i++) {
+		guint k = *at + i < n ? *at + i : *at + i - n;
+
+		if (strcmp(r->tallies[k].field, field) == 0) {
+			*at = k + 1 < n ? k + 1 : 0;
+			return &r->tallies[k];
+		}
+	}
 	kept = name_keep(t, field);
 	if (kept == NULL)
 		return NULL;
-	if ((r->n & (r->n - 1)) == 0) /* room doubles: 1, 2, 4 and so on */
-		r->cells = g_renew(struct cell, r->cells, r->n == 0 ? 1 : 2 * r->n);
-	r->cells[r->n] = (struct cell){kept, 0};
-	return &r->cells[r->n++];
+	if ((n & (n - 1)) == 0) /* room doubles: 1, 2, 4 and so on */
+		r->told.tallies = r->tallies =
+			g_renew(struct tally, r->tallies, n == 0 ? 1 : 2 * n);
+	r->tallies[n] = (struct tally){kept, 0};
+	r->told.n++;
+	*at = 0;
+	return &r->tallies[n];
 }
 
 static int64_t
@@ -154,24 +197,48 @@ sum(int64_t a, int64_t b)
 	return a + b;
 }
 
+/* Adds to a row, which may be NULL: how many had no room. */
+static guint
+row_add(struct tally_table *t, struct row *r, const struct tally *tallies, guint n)
+{
+	guint lost = 0, at = 0;
+
+	if (r == NULL)
+		return n;
+	for (guint i = 0; i < n; i++) {
+		struct tally *to = tally_of(t, r, tallies[i].field, &at);
+
+		if (to != NULL)
+			to->by = sum(to->by, tallies[i].by);
+		else
+			lost++;
+	}
+	return lost;
+}
+
+bool
+tally_table_add_many(struct tally_table *t, const char *key, const struct tally *tallies, guint n)
+{
+	struct row probe = {.key = (char *)key, .hash = g_str_hash(key)};
+	struct shard *s = &t->shards[probe.hash * 0x9e3779b1U / (UINT32_MAX / SHARDS + 1)];
+	guint lost;
+
+	pthread_mutex_lock(&s->lock);
+	lost = row_add(t, row_of(t, s, &probe), tallies, n);
+	changed(s);
+	pthread_mutex_unlock(&s->lock);
+	if (lost > 0)
+		t->lost += lost;
+	return lost == 0;
+}
+
 bool
 tally_table_add(struct tally_table *t, const char *key, const char *field, int64_t by)
 {
-	struct shard *s = &t->shards[g_str_hash(key) * 0x9e3779b1U / (UINT32_MAX / SHARDS + 1)];
-	struct cell *c = NULL;
-	struct row *r;
-
-	pthread_mutex_lock(&s->lock);
-	r = row_of(t, s, key);
-	if (r != NULL)
-		c = cell_of(t, r, field);
-	if (c != NULL)
-		c->value = sum(c->value, by);
-	else
-		t->lost++;
-	pthread_mutex_unlock(&s->lock);
-	return c != NULL;
+	return tally_table_add_many(t, key, &(struct tally){field, by}, 1);
 }
+
+/* ---- reading */
 
 void
 tally_table_each(struct tally_table *t,
@@ -185,29 +252,97 @@ tally_table_each(struct tally_table *t,
 
 		pthread_mutex_lock(&s->lock);
 		g_hash_table_iter_init(&iter, s->rows);
-		while (g_hash_table_iter_next(&iter, NULL, &p)) {
+		while (g_hash_table_iter_next(&iter, &p, NULL)) {
 			const struct row *r = p;
 
-			for (guint k = 0; k < r->n; k++)
-				each(r->key, r->cells[k].field, r->cells[k].value, context);
+			for (guint k = 0; k < r->told.n; k++)
+				each(r->key, r->tallies[k].field, r->tallies[k].by, context);
 		}
 		pthread_mutex_unlock(&s->lock);
 	}
 }
 
-static gboolean
-sorts_before(gpointer key, gpointer row, gpointer before)
-{
-	const char *slash = strrchr(key, '/');
+/* ---- batches */
 
-	(void)row;
+static void
+take_from(struct tally_table *t, struct shard *s, struct tally_batch *b, guint keys_max)
+{
+	guint before = b->n;
+	GHashTableIter iter;
+	gpointer row;
+
+	pthread_mutex_lock(&s->lock);
+	g_hash_table_iter_init(&iter, s->rows);
+	while (b->n < keys_max && g_hash_table_iter_next(&iter, &row, NULL)) {
+		g_hash_table_iter_steal(&iter);
+		b->rows[b->n++] = row; /* its first member */
+	}
+	if (b->n > before) {
+		changed(s);
+		t->size -= b->n - before;
+		if (g_hash_table_size(s->rows) == 0)
+			g_hash_table_remove_all(s->rows); /* makes it small again */
+	}
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct tally_batch *
+tally_table_take(struct tally_table *t, guint keys_max)
+{
+	struct tally_batch *b = g_new0(struct tally_batch, 1);
+	guint first = t->next;
+
+	keys_max = MIN(keys_max, TALLY_KEYS_MAX);
+	b->rows = g_new(const struct tally_row *, keys_max);
+	for (guint i = 0; i < SHARDS && b->n < keys_max; i++) {
+		take_from(t, &t->shards[(first + i) % SHARDS], b, keys_max);
+		/* Another each time, or one that was only begun: none has to wait for ever. */
+		t->next = first + i + (b->n < keys_max || i == 0);
+	}
+	if (b->n > 0)
+		return b;
+	tally_batch_free(b);
+	return NULL;
+}
+
+bool
+tally_batch_put_back(struct tally_batch *b, struct tally_table *t)
+{
+	bool all = true;
+
+	for (guint i = 0; i < b->n; i++)
+		if (!tally_table_add_many(t, b->rows[i]->key, b->rows[i]->tallies, b->rows[i]->n))
+			all = false;
+	tally_batch_free(b);
+	return all;
+}
+
+void
+tally_batch_free(struct tally_batch *b)
+{
+	if (b == NULL)
+		return;
+	for (guint i = 0; i < b->n; i++)
+		row_free((struct row *)b->rows[i]);
+	g_free(b->rows);
+	g_free(b);
+}
+
+/* ---- dropping */
+
+static gboolean
+sorts_before(gpointer row, gpointer same, gpointer before)
+{
+	const char *key = ((const struct row *)row)->key, *slash = strrchr(key, '/');
+
+	(void)same;
 	return strcmp(slash != NULL ? slash + 1 : key, before) < 0;
 }
 
 static gboolean
-always(gpointer key, gpointer row, gpointer context)
+always(gpointer row, gpointer same, gpointer context)
 {
-	(void)key, (void)row, (void)context;
+	(void)row, (void)same, (void)context;
 	return TRUE;
 }
 
@@ -216,9 +351,13 @@ drop(struct tally_table *t, GHRFunc which, const char *context)
 {
 	for (guint i = 0; i < SHARDS; i++) {
 		struct shard *s = &t->shards[i];
+		guint n;
 
 		pthread_mutex_lock(&s->lock);
-		t->size -= g_hash_table_foreach_remove(s->rows, which, (gpointer)context);
+		n = g_hash_table_foreach_remove(s->rows, which, (gpointer)context);
+		t->size -= n;
+		if (n > 0)
+			changed(s);
 		pthread_mutex_unlock(&s->lock);
 	}
 }

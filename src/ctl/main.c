@@ -71,6 +71,23 @@ static const struct command commands[] = {
 	 "      --json          as JSON\n"
 	 "\n"
 	 "Exit status: 0 done, 69 no such record, 78 configuration, 64 usage.\n"},
+	{"limits", command_limits, "tell how much of each sending limit is used, or reset one",
+	 "Usage: poolctl limits [-c FILE] [--pool POOL] [--isp ISP] [--all] [--json | --csv]\n"
+	 "       poolctl limits reset [-c FILE] KEY\n"
+	 "\n"
+	 "Lists the sending limits in use, the full ones first: how much of each is used, when there is\n"
+	 "room again, and the pools whose mail was over it in this and the last hour.  Asks Redis where the\n"
+	 "configuration has it, else the daemon on this node.\n"
+	 "reset forgets what is counted under a key, in all windows, for all nodes that count together.\n"
+	 "\n" CONFIG_HELP
+	 "  -p, --pool POOL     limits of this pool only\n"
+	 "  -i, --isp ISP       limits to the ISP of this record only\n"
+	 "  -a, --all           those of the configuration that are not in use, too\n"
+	 "      --json          as JSON\n"
+	 "      --csv           as CSV\n"
+	 "\n"
+	 "Exit status: 0 done, 1 nothing is counted under the key, 69 the counters cannot be read, or no such\n"
+	 "pool or record, 78 configuration, 64 usage.\n"},
 	{"genkey", command_genkey, "make a DKIM key and its DNS record",
 	 "Usage: poolctl genkey --domain DOMAIN --selector SELECTOR --out FILE [options]\n"
 	 "\n"
@@ -104,6 +121,24 @@ static const struct command commands[] = {
 	 "\n" CONFIG_HELP
 	 "\n"
 	 "Exit status: 0 the daemon was told, 69 it does not run, 78 the configuration is wrong.\n"},
+	{"stats", command_stats, "tell what was done with mail, by pool, ISP and time",
+	 "Usage: poolctl stats [-c FILE] [--pool POOL] [--isp ISP] [--since TIME] [--by WHAT]\n"
+	 "                     [--json | --csv | --plot FILE.svg]\n"
+	 "\n"
+	 "Tells how many messages were accepted, deferred, held, rejected and so on.  Hours are counted\n"
+	 "as a whole, in UTC.\n"
+	 "\n" CONFIG_HELP
+	 "  -p, --pool POOL     of this pool only; - is mail of no pool\n"
+	 "  -i, --isp ISP       to recipients of this ISP record only\n"
+	 "  -s, --since TIME    hours or days back, as 24h (default) or 7d, or a date, as 2026-11-01\n"
+	 "  -b, --by WHAT       a line for each pool (default), isp, hour or day, or several of them\n"
+	 "                      with commas, as pool,day\n"
+	 "      --json          as JSON\n"
+	 "      --csv           as CSV\n"
+	 "      --plot FILE     draw messages over time with gnuplot, SVG\n"
+	 "\n"
+	 "Exit status: 0 done, 69 the numbers cannot be read or gnuplot is not installed,\n"
+	 "73 FILE cannot be written, 78 configuration, 64 usage.\n"},
 	{"settings", command_settings, "list all keys of the configuration",
 	 "Usage: poolctl settings [--man]\n"
 	 "\n"

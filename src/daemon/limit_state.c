@@ -1,5 +1,5 @@
 /*
- * limit_state - the limits' counters over a restart; see limit_state.h.
+ * limit_state - the counters of limits and statistics over a restart; see limit_state.h.
  *
  * The signal thread writes, each minute and at the stop, so mail never waits for the disk; only where
  * libmilter gives up another thread does.
@@ -13,9 +13,17 @@
 #define STATE_MAX ((size_t)1024 * 1024 * 1024) /* octets; a million keys are some 100 MB */
 
 static struct limiter_memory *limiter;
+static struct tally_table *tallies;
 static char *path;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint64_t written; /* limiter_memory_changes() of what the file has */
+static uint64_t written; /* changes() of what the file has */
+
+/* Both only grow: a sum that is the same means that neither has changed. */
+static uint64_t
+changes(void)
+{
+	return limiter_memory_changes(limiter) + tally_table_changes(tallies);
+}
 
 static void
 read_state(void)
@@ -27,7 +35,7 @@ read_state(void)
 	if (!state_file_read(path, STATE_MAX, &text, &why))
 		log_line(LOG_WARNING, "warning: limits: %s: the counters begin empty", why);
 	else if (text.len > 0 &&
-		 !limiter_memory_read(limiter, g_get_real_time(), text.data, text.len, &reason))
+		 !limiter_memory_read(limiter, tallies, g_get_real_time(), text.data, text.len, &reason))
 		log_line(LOG_WARNING, "warning: limits: %s: %s: the counters begin empty", path, reason);
 	g_free(why);
 	buf_free(&text);
@@ -37,29 +45,31 @@ read_state(void)
 static void
 write_state(void)
 {
-	uint64_t changes = limiter_memory_changes(limiter);
+	uint64_t now = changes();
 	struct buf text = BUF_INIT;
 	char *why = NULL;
 
-	if (changes == written)
+	if (now == written)
 		return;
-	limiter_memory_write(limiter, g_get_real_time(), &text);
+	limiter_memory_write(limiter, tallies, g_get_real_time(), &text);
 	if (buf_failed(&text))
 		log_line(LOG_WARNING, "warning: limits: %s: not written, out of memory", path);
-	else if (!state_file_write(path, text.data, text.len, &why))
+	else if (!state_file_write(path, 0600, text.data, text.len, &why))
 		log_line(LOG_WARNING, "warning: limits: %s", why);
 	else
-		written = changes;
+		written = now;
 	g_free(why);
 	buf_free(&text);
 }
 
 void
-limit_state_begin(struct limiter_memory *l, const char *directory)
+limit_state_begin(struct limiter_memory *l, struct tally_table *t, const char *directory)
 {
 	limiter = l;
+	tallies = t;
 	path = g_strconcat(directory, "/limits.state", NULL);
 	read_state();
+	written = changes();
 }
 
 void

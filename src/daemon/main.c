@@ -10,13 +10,16 @@
 #include "core/limiter_memory.h"
 #include "core/settings.h"
 #include "daemon/callbacks.h"
+#include "daemon/control.h"
 #include "daemon/limit_state.h"
 #include "daemon/listener.h"
 #include "daemon/milter_io.h"
 #include "daemon/milter_threads.h"
 #include "daemon/process.h"
+#include "daemon/shared_limiter.h"
 #include "daemon/signals.h"
 #include "daemon/snapshot.h"
+#include "daemon/statistics.h"
 #include "io/conf_file.h"
 #include "io/keystore.h"
 #include "io/mx_resolver.h"
@@ -42,6 +45,7 @@ struct options {
 static struct options options;
 static struct mx_resolver *mx_resolver;
 static struct limiter_memory *limiter;
+static struct stats *stats;
 
 #define PACKET_MAX (1024 * 1024) /* octets of a packet of the milter protocol: of one header field */
 
@@ -141,6 +145,7 @@ fail(int status, const char *why)
 	if (options.foreground && !options.to_stderr)
 		fprintf(stderr, "poolmilter: %s\n", why);
 	listener_close();
+	control_close();
 	process_pid_file_remove();
 	exit(status);
 }
@@ -213,6 +218,34 @@ change_resolver(const struct settings *s)
 	g_free(why);
 }
 
+/* The limiters as the settings want them; before these are in force. */
+static bool
+change_limiters(const struct settings *s, char **why)
+{
+	if (!shared_limiter_change(s, why))
+		return false;
+	limiter_memory_set_share(limiter, s->redis.used ? (guint)s->redis.nodes : 1);
+	return true;
+}
+
+static void
+take(struct settings *s, gint64 started)
+{
+	char *why = NULL;
+
+	if (!change_limiters(s, &why)) {
+		log_line(LOG_ERR, "reload: redis: %s: the settings stay as they were", why);
+		g_free(why);
+		return;
+	}
+	change_resolver(s);
+	log_set_level(s->syslog.level);
+	snapshot_set(settings_ref(s));
+	statistics_change(s);
+	log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
+		 (double)(g_get_monotonic_time() - started) / 1000);
+}
+
 static void
 reload(void)
 {
@@ -227,11 +260,7 @@ reload(void)
 			 errors->errors->len);
 	} else {
 		warn_restart(before, s);
-		change_resolver(s);
-		log_set_level(s->syslog.level);
-		snapshot_set(settings_ref(s));
-		log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
-			 (double)(g_get_monotonic_time() - started) / 1000);
+		take(s, started);
 		settings_unref(s);
 	}
 	settings_unref(before);
@@ -275,6 +304,8 @@ static void
 stop(void)
 {
 	process_pid_file_remove();
+	shared_limiter_end();
+	statistics_end();
 	limit_state_write();
 	log_line(LOG_NOTICE, "stopped");
 	log_close(1);
@@ -284,23 +315,42 @@ stop(void)
 static int
 serve(struct settings *s, struct signer *signer)
 {
-	const struct session_tools tools = {signer, mx_resolver_facade(mx_resolver),
-					    reinject_injector(), limiter_memory_facade(limiter)};
+	const struct session_tools tools = {
+		.signer = signer,
+		.resolver = mx_resolver_facade(mx_resolver),
+		.injector = reinject_injector(),
+		.limiter = limiter_memory_facade(limiter),
+		.shared_limiter = shared_limiter_facade(),
+		.local_limiter = shared_limiter_local(),
+		.reached = reached_new(),
+		.stats = stats,
+	};
+	const struct control_tools asked = {limiter, statistics_hours()};
+	char *why = NULL;
 
 	if (!milter_threads_init() || !milter_setup(&tools))
 		fail(EX_SOFTWARE, "libmilter cannot be set up");
-	signals_handlers(reload, stop, limit_state_write);
-	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s body=%s io=%s", PACKAGE_VERSION,
-		 s->pools->len, s->listen->len,
+	signals_handlers(reload, stop);
+	signals_every(60, limit_state_write);
+	log_line(LOG_NOTICE, "started: version=%s pools=%u sockets=%u keys=%s body=%s io=%s limits=%s",
+		 PACKAGE_VERSION, s->pools->len, s->listen->len,
 		 signer_keys_cached(signer) ? "parsed-once" : "parsed-per-message",
 		 signer_body_fast(signer) ? "fast" : "plain",
-		 milter_io_buffered() ? "buffered" : "plain");
-	limit_state_begin(limiter, s->state_dir);
+		 milter_io_buffered() ? "buffered" : "plain", s->redis.used ? "redis" : "memory");
+	if (!control_open(s->state_dir, &asked, &why))
+		fail(EX_OSERR, why);
+	limit_state_begin(limiter, statistics_hours(), s->state_dir);
+	if (!change_limiters(s, &why))
+		fail(EX_OSERR, why);
 	snapshot_set(s);
+	statistics_change(s);
 	process_ready(EX_OK, NULL);
 	(void)smfi_main(); /* signals end the process: it returns only when it gives up */
 	listener_close();
+	control_close();
 	process_pid_file_remove();
+	shared_limiter_end();
+	statistics_end();
 	limit_state_write();
 	log_line(LOG_ERR, "stopped: libmilter gave up after repeated failures");
 	log_close(1);
@@ -349,6 +399,8 @@ main(int argc, char **argv)
 	if (mx_resolver == NULL)
 		fail(EX_SOFTWARE, why);
 	limiter = limiter_memory_new(1, NULL, NULL);
+	shared_limiter_begin(limiter);
+	stats = statistics_begin(limiter);
 	if (!signer_keys_cached(signer))
 		log_line(LOG_WARNING, "warning: libopendkim does not reach the parsed keys; each message "
 				      "parses its key, which is slow");

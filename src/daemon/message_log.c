@@ -30,14 +30,6 @@ message_log(const struct message *m, const struct plan *p, gint64 took)
 }
 
 void
-message_log_early(const struct message *m, enum verdict verdict, const char *reason)
-{
-	const struct plan p = {.verdict = verdict, .reason = reason};
-
-	message_log(m, &p, -1);
-}
-
-void
 message_log_later(const struct message *m, const char *rcpt)
 {
 	GString *line = g_string_new(queue_id(m));

@@ -7,11 +7,8 @@
 #include "core/message.h"
 #include "core/plan.h"
 
-/** The line of a treated message. took: microseconds of treatment. */
+/** The line of a message. took: microseconds of treatment; negative: it ended at DATA, unread. */
 void message_log(const struct message *m, const struct plan *p, gint64 took);
-
-/** The line of a message that ended at DATA: header and body were not asked for. */
-void message_log_early(const struct message *m, enum verdict verdict, const char *reason);
 
 /** A recipient deferred: its ISP wants another treatment than the first recipient's. */
 void message_log_later(const struct message *m, const char *rcpt);

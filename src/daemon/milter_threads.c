@@ -67,7 +67,7 @@ __wrap_pthread_detach(pthread_t thread)
 	return pthread_equal(thread, rescuer) ? EINVAL : __real_pthread_detach(thread);
 }
 
-/* Only libmilter's workers have an argument: the session. */
+/* Only libmilter's workers have an argument, the session, and no attributes (base/thread.h). */
 int
 __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *),
 		      void *argument)
@@ -76,7 +76,7 @@ __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fun
 	int error = __real_pthread_create(thread, attr, function, argument);
 	struct start *s;
 
-	if (error == 0 || argument == NULL)
+	if (error == 0 || argument == NULL || attr != NULL)
 		return error;
 	log_limited(&limit, LOG_ERR, "cannot start a thread: %s; connections wait for one that is free",
 		    g_strerror(error));

@@ -140,39 +140,59 @@ isp_fits(struct session *s, const char *rcpt)
 	return true;
 }
 
+static const struct limiter *
+limiter(const struct session *s)
+{
+	return s->settings->redis.used ? s->tools->shared_limiter : s->tools->limiter;
+}
+
 /*
  * The pool is known at the end of the message only; the sender's domain tells it beforehand, mostly.
  * Copies that are injected again are paid for: they come without a login.
  */
-static bool
-may_be_early(const struct session *s)
+static const struct pool *
+early_pool(const struct session *s)
 {
 	const struct message *m = s->message;
 	const char *domain = address_domain(m->sender);
 	char normal[DOMAIN_SIZE];
 	const struct pool *p;
 
-	if (!s->settings->isp_totals || s->tools->limiter == NULL || m->local || !trusted(s) ||
+	if (!s->settings->isp_totals || limiter(s) == NULL || m->local || !trusted(s) ||
 	    (s->settings->mixed_isps == MIXED_SPLIT && m->login == NULL) || domain == NULL ||
 	    !domain_normalise(domain, strlen(domain), normal))
-		return false;
+		return NULL;
 	p = pool_find(s->settings, normal);
-	return p != NULL && p->on_limit == ON_LIMIT_DEFER && trust_pool(p, &m->client, m->login);
+	return p != NULL && p->on_limit == ON_LIMIT_DEFER && trust_pool(p, &m->client, m->login) ? p : NULL;
 }
 
-/* True if the recipient's ISP can take no more now, as far as is known without waiting. */
+/* Redis is asked only where the last message was over that limit: else one round trip a message. */
+static bool
+worth_asking(const struct session *s, const struct isp *isp)
+{
+	char *key = limits_total_key(isp);
+	bool worth = !s->settings->redis.used ||
+		     reached_lately(s->tools->reached, key, g_get_monotonic_time());
+
+	g_free(key);
+	return worth;
+}
+
+/* True if the recipient's ISP can take no more now, as far as is known without waiting for the DNS. */
 static bool
 limit_reached(struct session *s, const char *rcpt)
 {
+	const struct pool *p = early_pool(s);
 	struct limit_over over = {0};
 	struct isp_match match;
 	bool reached;
 	char *wait;
 
-	if (!may_be_early(s))
+	if (p == NULL)
 		return false;
 	match = isp_find(s->settings, s->tools->resolver, address_domain(rcpt), 0);
-	if (match.failed || !limits_total_reached(s->tools->limiter, match.isp, &over))
+	if (match.failed || !worth_asking(s, match.isp) ||
+	    !limits_total_reached(limiter(s), match.isp, &over))
 		return false;
 	reached = over.wait_us > 0;
 	if (reached) {
@@ -182,6 +202,7 @@ limit_reached(struct session *s, const char *rcpt)
 					   wait);
 		g_free(wait);
 		message_log_limit(s->message, rcpt, &over);
+		stats_recipient(s->tools->stats, p, match.isp, &over, time(NULL));
 	}
 	limits_over_clear(&over);
 	return reached;
@@ -223,6 +244,23 @@ take_queue_id(struct session *s, const char *queue_id)
 	s->message->queue_id = g_strdup(queue_id);
 }
 
+static void
+log_plan(const struct session *s, const struct plan *plan, gint64 took)
+{
+	message_log(s->message, plan, took);
+	stats_message(s->tools->stats, s->message, plan, took, time(NULL));
+}
+
+/* Ends a message before it was looked at. */
+static void
+end_early(struct session *s, enum verdict verdict, const char *reason)
+{
+	const struct plan p = {.verdict = verdict, .reason = reason};
+
+	log_plan(s, &p, -1);
+	session_end(s);
+}
+
 enum session_answer
 session_data(struct session *s, const char *queue_id)
 {
@@ -232,13 +270,11 @@ session_data(struct session *s, const char *queue_id)
 		return SESSION_CONTINUE;
 	take_queue_id(s, queue_id);
 	if (!trusted(s)) {
-		message_log_early(m, VERDICT_PASSED, "untrusted");
-		session_end(s);
+		end_early(s, VERDICT_PASSED, "untrusted");
 		return SESSION_ACCEPT;
 	}
 	if (g_atomic_int_get(&stopping)) {
-		message_log_early(m, VERDICT_DEFERRED, "stopping");
-		session_end(s);
+		end_early(s, VERDICT_DEFERRED, "stopping");
 		return SESSION_DEFER;
 	}
 	if (!s->in_progress)
@@ -307,6 +343,16 @@ split(struct session *s, struct job *job)
 	s->left = left;
 }
 
+static void
+charge(struct session *s, const struct job *job)
+{
+	const struct limit_over *over = &s->plan->over;
+
+	pipeline_charge(job, s->plan);
+	if (s->plan->limit == LIMIT_OVER && over->wait_us > 0)
+		reached_note(s->tools->reached, over->key, g_get_monotonic_time() + over->wait_us);
+}
+
 const struct plan *
 session_eom(struct session *s, const char *queue_id)
 {
@@ -324,9 +370,10 @@ session_eom(struct session *s, const char *queue_id)
 	job.resolver = s->tools->resolver;
 	job.now = time(NULL);
 	job.deadline = dns_deadline(s, s->started);
-	job.limiter = s->tools->limiter;
+	job.limiter = limiter(s);
+	job.local_limiter = s->settings->redis.used ? s->tools->local_limiter : NULL;
 	pipeline_run(&job, s->plan);
-	pipeline_charge(&job, s->plan);
+	charge(s, &job);
 	if (s->plan->groups != NULL && s->plan->verdict == VERDICT_HELD)
 		hold_whole(s, &job);
 	else if (s->plan->groups != NULL)
@@ -340,5 +387,5 @@ session_log(struct session *s, bool applied)
 	if (!applied)
 		plan_refuse(s->plan, VERDICT_DEFERRED, "mta", "451", "4.3.0",
 			    "Message cannot be changed now, try again later");
-	message_log(s->message, s->plan, g_get_monotonic_time() - s->started);
+	log_plan(s, s->plan, g_get_monotonic_time() - s->started);
 }

@@ -13,9 +13,11 @@
 #include "core/message.h"
 #include "core/network.h"
 #include "core/plan.h"
+#include "core/reached.h"
 #include "core/resolver.h"
 #include "core/settings.h"
 #include "core/sign.h"
+#include "core/stats.h"
 
 #include <stdbool.h>
 
@@ -26,7 +28,11 @@ struct session_tools {
 	const struct signer *signer;
 	const struct resolver *resolver; /* NULL: no MX rules */
 	const struct injector *injector;
-	const struct limiter *limiter; /* NULL: no limits */
+	const struct limiter *limiter; /* of this node */
+	/* With redis in the settings: of all nodes, and of this node while that is down. */
+	const struct limiter *shared_limiter, *local_limiter;
+	struct reached *reached;
+	struct stats *stats;
 };
 
 /** What the MTA is to be told before the end of the message. */

@@ -11,6 +11,7 @@
 #include "core/setting_table.h"
 #include "io/conf_text.h"
 #include "io/keystore.h"
+#include "io/limiter_redis_settings.h"
 #include "io/secret_file.h"
 
 #include <errno.h>
@@ -536,6 +537,35 @@ load_secrets(struct load *l)
 }
 
 static void
+redis_error(struct load *l, const char *key, char *why)
+{
+	errors_add(l->errors, settings_origin(l->s, key), key, "%s", why);
+	g_free(why);
+}
+
+/* The password, and what only the driver can check: files of TLS. */
+static void
+load_redis(struct load *l)
+{
+	struct settings *s = l->s;
+	struct limiter_redis_settings redis;
+	char *why = NULL;
+
+	if (!s->redis.used || errors_any(l->errors))
+		return;
+	if (s->redis.password_file != NULL) {
+		s->redis.password = secret_file_password(s->redis.password_file, l->owner, &why);
+		if (s->redis.password == NULL)
+			redis_error(l, "redis.password_file", why);
+	}
+	limiter_redis_settings_from(s, &redis);
+	why = limiter_redis_check(&redis);
+	limiter_redis_settings_clear(&redis);
+	if (why != NULL)
+		redis_error(l, s->redis.tls ? "redis.tls" : "redis", why);
+}
+
+static void
 load_all(struct load *l, const char *path)
 {
 	load_file(l, path, false);
@@ -548,6 +578,7 @@ load_all(struct load *l, const char *path)
 	check_accounts(l);
 	load_keys(l);
 	load_secrets(l);
+	load_redis(l);
 	malloc_trim(0); /* libconfig's trees are larger than all that we keep */
 }
 

@@ -21,7 +21,7 @@
 #include <string.h>
 
 #define DAY 86400
-#define REPLY_LEN 5
+#define REPLY_LEN 4
 
 /* A window that a request is charged to. */
 struct place {
@@ -33,15 +33,8 @@ struct place {
 struct question {
 	struct place *places;
 	guint n_places;
-	GPtrArray *tally_keys; /* of const char *, each once */
-	GArray *tallies;       /* of struct tally_word */
 	guint32 serial;
 	struct store_words words;
-};
-
-struct tally_word {
-	const struct tally *tally;
-	guint key; /* its place in tally_keys */
 };
 
 /* ---- names ---- */
@@ -65,6 +58,7 @@ limiter_names_unref(struct limiter_names *n)
 		return;
 	g_free(n->limits);
 	g_free(n->tallies);
+	g_free(n->nodes);
 	g_free(n->probe);
 	g_free(n);
 }
@@ -80,6 +74,7 @@ names_new(const struct limiter_redis_settings *settings)
 	n->references = 1;
 	n->limits = g_strconcat(prefix->str, "}:l:", NULL);
 	n->tallies = g_strconcat(prefix->str, "}:t:", NULL);
+	n->nodes = g_strconcat(prefix->str, "}:n:", NULL);
 	n->probe = g_strconcat(prefix->str, "}:probe", NULL);
 	n->tally_ttl = MAX(1, settings->stats_days) * DAY;
 	g_string_free(prefix, TRUE);
@@ -106,68 +101,24 @@ question_add_charge(struct question *q, const struct charge *charge)
 }
 
 static void
-question_add_tally(struct question *q, const struct tally *tally)
-{
-	struct tally_word w = {tally, q->tally_keys->len};
-
-	/* Tallies of a key stand together: the last is looked at first. */
-	while (w.key > 0 && strcmp(g_ptr_array_index(q->tally_keys, w.key - 1), tally->key) != 0)
-		w.key--;
-	if (w.key == 0) {
-		g_ptr_array_add(q->tally_keys, (char *)tally->key);
-		w.key = q->tally_keys->len;
-	}
-	w.key--;
-	g_array_append_val(q->tallies, w);
-}
-
-static void
 question_init(struct question *q, const struct limiter_request *request, guint32 serial)
 {
 	q->places = g_new(struct place, request->n_charges);
 	q->n_places = 0;
-	q->tally_keys = g_ptr_array_new();
-	q->tallies = g_array_new(FALSE, FALSE, sizeof(struct tally_word));
 	q->serial = serial;
 	store_words_init(&q->words);
 	for (guint i = 0; i < request->n_charges; i++)
 		question_add_charge(q, &request->charges[i]);
-	for (guint i = 0; i < request->n_tallies && !request->only_look; i++)
-		if (request->tallies[i].when != TALLY_OVER || q->n_places > 0)
-			question_add_tally(q, &request->tallies[i]);
 }
 
 static void
 question_clear(struct question *q)
 {
 	g_free(q->places);
-	g_ptr_array_free(q->tally_keys, TRUE);
-	g_array_free(q->tallies, TRUE);
 	store_words_clear(&q->words);
 }
 
 /* ---- words, in the order that limiter_script.c tells ---- */
-
-/* The script's name in Redis. */
-static char digest[41];
-
-static void
-make_digest(void)
-{
-	char *text = g_compute_checksum_for_string(G_CHECKSUM_SHA1, limiter_script, -1);
-
-	g_strlcpy(digest, text, sizeof digest);
-	g_free(text);
-}
-
-static const char *
-script_digest(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, make_digest);
-	return digest;
-}
 
 static void
 add_keys(struct question *q, const struct limiter_names *names)
@@ -180,11 +131,6 @@ add_keys(struct question *q, const struct limiter_names *names)
 		g_string_append(w->text, names->limits);
 		g_string_append_printf(w->text, "%u/%us:", c->limit.most, c->limit.seconds);
 		limiter_name_add(w->text, c->key);
-		store_words_end(w);
-	}
-	for (guint i = 0; i < q->tally_keys->len; i++) {
-		g_string_append(w->text, names->tallies);
-		limiter_name_add(w->text, g_ptr_array_index(q->tally_keys, i));
 		store_words_end(w);
 	}
 }
@@ -201,30 +147,23 @@ add_numbers(struct question *q)
 		store_words_add_number(w, p->charge->limit.seconds);
 		store_words_add_number(w, p->amount);
 	}
-	for (guint i = 0; i < q->tallies->len; i++) {
-		const struct tally_word *t = &g_array_index(q->tallies, struct tally_word, i);
-
-		store_words_add_number(w, q->n_places + t->key + 1);
-		store_words_add_number(w, t->tally->when);
-		limiter_name_add(w->text, t->tally->field);
-		store_words_end(w);
-		store_words_add_number(w, t->tally->by);
-	}
 }
 
+static const char *const modes[] = {
+	[LIMITER_CHARGE] = "charge", [LIMITER_LOOK] = "look", [LIMITER_RECORD] = "record"};
+
 static void
-question_write(struct question *q, const struct limiter_names *names, bool only_look)
+question_write(struct question *q, const struct limiter_redis *l, const struct limiter_names *names,
+	       enum limiter_mode mode)
 {
 	struct store_words *w = &q->words;
 
 	store_words_add(w, "EVALSHA");
-	store_words_add(w, script_digest());
-	store_words_add_number(w, q->n_places + q->tally_keys->len);
+	store_words_add(w, l->charge_digest);
+	store_words_add_number(w, q->n_places);
 	add_keys(q, names);
 	store_words_add_number(w, q->serial);
-	store_words_add(w, only_look ? "look" : "charge");
-	store_words_add_number(w, q->n_places);
-	store_words_add_number(w, names->tally_ttl);
+	store_words_add(w, modes[mode]);
 	add_numbers(q);
 }
 
@@ -243,17 +182,6 @@ is_answer(const redisReply *r, guint64 serial)
 	       (r->element[1]->integer == 0 || r->element[1]->integer == 1);
 }
 
-static void
-report_tallies(const struct question *q, long long failed)
-{
-	static struct log_limit limit;
-
-	if (failed != 0)
-		log_limited(&limit, LOG_WARNING,
-			    "redis: statistics could not be counted, for example of \"%s\"",
-			    (const char *)g_ptr_array_index(q->tally_keys, 0));
-}
-
 /* What a reply says; what it cannot say is not known to be refused. */
 static enum limiter_answer
 read_answer(const struct question *q, const struct limiter_request *request, const redisReply *r,
@@ -261,8 +189,6 @@ read_answer(const struct question *q, const struct limiter_request *request, con
 {
 	long long which = r->element[2]->integer, wait = r->element[3]->integer;
 
-	if (r->element[4]->integer != 0 && q->tally_keys->len > 0)
-		report_tallies(q, r->element[4]->integer);
 	if (r->element[1]->integer == 0)
 		return LIMITER_ALLOWED;
 	if (which < 0 || which >= q->n_places || wait < -1 || wait == 0) {
@@ -274,12 +200,12 @@ read_answer(const struct question *q, const struct limiter_request *request, con
 	return LIMITER_OVER;
 }
 
-static void
-report_error(const char *why)
+void
+limiter_redis_report(const char *why)
 {
 	static struct log_limit limit;
 
-	if (strstr(why, "WRONGTYPE") != NULL || strstr(why, "damaged window") != NULL)
+	if (strstr(why, "WRONGTYPE") != NULL || strstr(why, "poolmilter: damaged") != NULL)
 		log_limited(&limit, LOG_WARNING, "redis: %s", why);
 }
 
@@ -287,8 +213,8 @@ static enum limiter_answer
 question_ask(struct limiter_redis *l, struct question *q, const struct limiter_request *request,
 	     struct limiter_result *result)
 {
-	struct store_request r = {store_words_command(&q->words), limiter_script, is_answer,
-				  q->serial, 0};
+	struct store_request r = {store_words_command(&q->words), limiter_script_charge,
+				  is_answer, q->serial, 0};
 	enum limiter_answer answer;
 	struct redisReply *reply;
 
@@ -298,7 +224,7 @@ question_ask(struct limiter_redis *l, struct question *q, const struct limiter_r
 		freeReplyObject(reply);
 		return answer;
 	case STORE_REFUSED:
-		report_error(result->why);
+		limiter_redis_report(result->why);
 		return LIMITER_FAILED;
 	case STORE_UNCERTAIN:
 		break;
@@ -316,9 +242,9 @@ ask(void *context, const struct limiter_request *request, struct limiter_result 
 
 	*result = (struct limiter_result){0};
 	question_init(&q, request, __atomic_add_fetch(&l->serial, 1, __ATOMIC_RELAXED));
-	if (q.n_places > 0 || q.tallies->len > 0) {
+	if (q.n_places > 0) {
 		names = limiter_names_get(l);
-		question_write(&q, names, request->only_look);
+		question_write(&q, l, names, request->mode);
 		limiter_names_unref(names);
 		answer = question_ask(l, &q, request, result);
 	}
@@ -330,13 +256,14 @@ ask(void *context, const struct limiter_request *request, struct limiter_result 
 
 /* A charge that nobody asks for: it reads, writes, and makes the script known. */
 static void
-probe_words(struct store_words *w, const struct limiter_names *names)
+probe_words(struct store_words *w, const struct limiter_redis *l,
+	    const struct limiter_names *names)
 {
-	static const char *const numbers[] = {"0", "charge", "1", "0", "1000000000", "60", "1"};
+	static const char *const numbers[] = {"0", "charge", "1000000000", "60", "1"};
 
 	store_words_init(w);
 	store_words_add(w, "EVALSHA");
-	store_words_add(w, script_digest());
+	store_words_add(w, l->charge_digest);
 	store_words_add(w, "1");
 	store_words_add(w, names->probe);
 	for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
@@ -346,7 +273,8 @@ probe_words(struct store_words *w, const struct limiter_names *names)
 static struct store_request
 probe_request(struct store_words *w)
 {
-	return (struct store_request){store_words_command(w), limiter_script, is_answer, 0, 0};
+	return (struct store_request){store_words_command(w), limiter_script_charge, is_answer, 0,
+				      0};
 }
 
 struct limiter_redis *
@@ -359,8 +287,10 @@ limiter_redis_new(const struct limiter_redis_settings *settings, char **why)
 	l->facade.ask = ask;
 	l->facade.context = l;
 	l->names = names_new(settings);
+	l->charge_digest = g_compute_checksum_for_string(G_CHECKSUM_SHA1, limiter_script_charge, -1);
+	l->add_digest = g_compute_checksum_for_string(G_CHECKSUM_SHA1, limiter_script_add, -1);
 	pthread_mutex_init(&l->lock, NULL);
-	probe_words(&words, l->names);
+	probe_words(&words, l, l->names);
 	probe = probe_request(&words);
 	l->store = store_new(&settings->store, &probe, why);
 	store_words_clear(&words);
@@ -378,6 +308,8 @@ limiter_redis_free(struct limiter_redis *l)
 		return;
 	store_free(l->store);
 	limiter_names_unref(l->names);
+	g_free(l->charge_digest);
+	g_free(l->add_digest);
 	pthread_mutex_destroy(&l->lock);
 	g_free(l);
 }
@@ -397,7 +329,7 @@ limiter_redis_change(struct limiter_redis *l, const struct limiter_redis_setting
 	struct store_words words;
 	bool ok;
 
-	probe_words(&words, names);
+	probe_words(&words, l, names);
 	probe = probe_request(&words);
 	ok = store_change(l->store, &settings->store, &probe, why);
 	store_words_clear(&words);
@@ -423,4 +355,10 @@ bool
 limiter_redis_up(struct limiter_redis *l)
 {
 	return store_up(l->store);
+}
+
+bool
+limiter_redis_wait_up(struct limiter_redis *l, guint timeout_ms, char **why)
+{
+	return store_wait_up(l->store, (gint64)timeout_ms * 1000, why);
 }

@@ -1,5 +1,5 @@
 /*
- * limiter_redis_names - what limiter_redis.c and limiter_redis_list.c share.
+ * limiter_redis_names - what limiter_redis.c, limiter_redis_list.c and limiter_redis_stats.c share.
  */
 #ifndef POOLMILTER_IO_LIMITER_REDIS_NAMES_H
 #define POOLMILTER_IO_LIMITER_REDIS_NAMES_H
@@ -13,8 +13,9 @@ struct limiter_names {
 	gint references;
 	char *limits;    /* "{PREFIX}:l:" */
 	char *tallies;   /* "{PREFIX}:t:" */
+	char *nodes;     /* "{PREFIX}:n:" */
 	char *probe;     /* "{PREFIX}:probe" */
-	guint tally_ttl; /* seconds */
+	guint tally_ttl; /* seconds; of tallies and nodes */
 };
 
 struct limiter_redis {
@@ -23,10 +24,14 @@ struct limiter_redis {
 	pthread_mutex_t lock; /* of names */
 	struct limiter_names *names;
 	guint32 serial; /* of requests; atomic */
+	char *charge_digest, *add_digest; /* the scripts' names in Redis */
 };
 
 /** The names in force now: one reference. */
 struct limiter_names *limiter_names_get(struct limiter_redis *l);
 void limiter_names_unref(struct limiter_names *n);
+
+/** Logs why a request was refused, if that is the fault of a single key: the store does not then. */
+void limiter_redis_report(const char *why);
 
 #endif

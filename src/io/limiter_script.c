@@ -1,32 +1,41 @@
 /*
- * limiter_script - what Redis does for a request; see limiter_script.h.
+ * limiter_script - what Redis does for a request and a batch of statistics; see limiter_script.h.
  *
- * Redis runs a script as a whole, with nothing else in between, so a request is one atomic step.
- *The rules are core/limit.c's, to the microsecond of Redis' own clock; so that its cost does not
- *grow with the number of buckets, a window stays the string that it is: its sum stands in front,
- *dead buckets are cut off there, charges are added at the end.  Only a wait is computed by walking.
+ * Redis runs a script as a whole, with nothing else in between, so each is one atomic step.  All
+ * reads come before the first write, and that is where Redis refuses (read-only, out of memory,
+ * disk errors, ACL): once something is written nothing fails any more.
  *
- * All reads come before the first write, and that is where Redis refuses (read-only, out of memory,
- * disk errors, ACL): once something is charged nothing fails any more.  Tallies cannot make a
- *request fail (pcall): one that does not work is only counted in the reply.
+ * Charges: the rules are core/limit.c's, to the microsecond of Redis' own clock.  So that its cost
+ * does not grow with the number of buckets, a window stays the string that it is: its sum stands in
+ * front, dead buckets are cut off there, charges are added at the end.  Only a wait is computed by
+ * walking.
  *
- *	KEYS	of the windows, then of the tallies' hashes
- *	ARGV	serial, "look" or "charge", number of windows, seconds that tallies live,
- *		for each window: most, seconds, amount (at least 1),
- *		for each tally: its key's number in KEYS, "0" always "1" if allowed "2" if over,
- *field, by
+ *	KEYS	of the windows
+ *	ARGV	serial, "charge" (if all fit), "look" or "record" (fit or not),
+ *		for each window: most, seconds, amount (at least 1)
  *	reply	serial, 0 allowed or 1 over, number of the window that waits longest (from 0;
- *allowed: 0), microseconds that it waits (-1: for ever), tallies that failed
+ *		allowed: 0), microseconds that it waits (-1: for ever)
+ *
+ * Statistics: the serial of the last batch stands at a key of the sender's, and a batch whose serial
+ * is not above that has been counted.  Serials are 20 digits, so they compare as strings; as numbers
+ * they would be rounded.  What cannot be counted (pcall) stops nothing else.  A hash's time to live
+ * begins anew with each field that comes up in it: it has one from the first on, and that costs
+ * nothing later.
+ *
+ *	KEYS	of the sender's serial, then of the hashes
+ *	ARGV	serial, seconds that hashes live,
+ *		for each hash: how many fields, then for each of them: field, by
+ *	reply	serial, 1 counted or 0 was counted before, how many numbers failed,
+ *		number of the first hash among them (from 0; none: 0)
  *
  * Needs Redis 5 (scripts replicate what they did, not themselves, so that they may ask for the
- *time).
+ * time).
  */
 #include "io/limiter_script.h"
 
 /* clang-format off */
-const char limiter_script[] =
+const char limiter_script_charge[] =
 "local most, seconds, amount, kept = {}, {}, {}, {}\n"
-"local windows = tonumber(ARGV[3])\n"
 "local clock = redis.call('TIME')\n"
 "local now = clock[1] * 1000000 + clock[2]\n"
 "local over, which, longest = 0, 0, 0\n"
@@ -76,8 +85,8 @@ const char limiter_script[] =
 "  return buckets .. struct.pack('>I8I4', now, amount)\n"
 "end\n"
 
-"for w = 1, windows do\n"
-"  local a = 3 * w + 2\n"
+"for w = 1, #KEYS do\n"
+"  local a = 3 * w\n"
 "  most[w], seconds[w], amount[w] = tonumber(ARGV[a]), tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])\n"
 "  local length = seconds[w] * 1000000\n"
 "  local used, buckets = read(KEYS[w], length)\n"
@@ -94,27 +103,40 @@ const char limiter_script[] =
 "  kept[w] = {used, buckets}\n"
 "end\n"
 
-"if ARGV[2] == 'look' then return {tonumber(ARGV[1]), over, which, longest, 0} end\n"
-
-"if over == 0 then\n"
-"  for w = 1, windows do\n"
+"if ARGV[2] == 'record' then over, which, longest = 0, 0, 0 end\n"
+"if over == 0 and ARGV[2] ~= 'look' then\n"
+"  for w = 1, #KEYS do\n"
 "    local text = 'PM1:' .. struct.pack('>I4', kept[w][1] + amount[w])\n"
 "      .. charge(kept[w][2], most[w], amount[w])\n"
 "    redis.call('SET', KEYS[w], text, 'PX', seconds[w] * 1000 + 1000)\n"
 "  end\n"
 "end\n"
 
-"local touched, failed = {}, 0\n"
-"for a = 3 * windows + 5, #ARGV, 4 do\n"
-"  if ARGV[a + 1] == '0' or ARGV[a + 1] == tostring(over + 1) then\n"
-"    local key = KEYS[tonumber(ARGV[a])]\n"
-"    local done = redis.pcall('HINCRBY', key, ARGV[a + 2], ARGV[a + 3])\n"
-"    if type(done) == 'table' then failed = failed + 1\n"
-"    elseif not touched[key] then\n"
-"      touched[key] = true\n"
-"      redis.pcall('EXPIRE', key, ARGV[4])\n"
+"return {tonumber(ARGV[1]), over, which, longest}\n";
+
+const char limiter_script_add[] =
+"local last = redis.call('GET', KEYS[1])\n"
+"if last then\n"
+"  if not string.find(last, '^%d+$') or #last ~= 20 then\n"
+"    error('poolmilter: damaged serial', 0)\n"
+"  end\n"
+"  if ARGV[1] <= last then return {ARGV[1], 0, 0, 0} end\n"
+"end\n"
+"redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])\n"
+"local failed, first, a = 0, 0, 3\n"
+"for h = 2, #KEYS do\n"
+"  local key, is_new = KEYS[h], false\n"
+"  for f = a + 1, a + 2 * ARGV[a], 2 do\n"
+"    local sum = redis.pcall('HINCRBY', key, ARGV[f], ARGV[f + 1])\n"
+"    if type(sum) == 'table' then\n"
+"      if failed == 0 then first = h - 2 end\n"
+"      failed = failed + 1\n"
+"    elseif sum == tonumber(ARGV[f + 1]) then\n"
+"      is_new = true\n"
 "    end\n"
 "  end\n"
+"  if is_new then redis.pcall('EXPIRE', key, ARGV[2]) end\n"
+"  a = a + 1 + 2 * ARGV[a]\n"
 "end\n"
-"return {tonumber(ARGV[1]), over, which, longest, failed}\n";
+"return {ARGV[1], 1, failed, first}\n";
 /* clang-format on */

@@ -36,6 +36,7 @@
 #include "io/mx_resolver.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "io/mx_cache.h"
 #include "io/mx_context.h"
 
@@ -43,7 +44,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unbound.h>
 #include <unistd.h>
@@ -676,20 +676,6 @@ start(void *context, const char *domain)
 
 /* ---- making and changing ---- */
 
-/* A thread that no signal goes to, nor to those that it starts. */
-static int
-start_thread(struct mx_resolver *r)
-{
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&r->thread, NULL, run, r);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
-}
-
 static void
 clear(struct mx_resolver *r)
 {
@@ -732,7 +718,7 @@ mx_resolver_new_tuned(const char *server, guint cache_entries, const struct mx_t
 	memcpy(r->wake, wake, sizeof wake);
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->left, NULL);
-	error = start_thread(r);
+	error = thread_start(&r->thread, run, r);
 	if (error != 0) {
 		*why = g_strdup_printf("pthread_create: %s", g_strerror(error));
 		clear(r);

@@ -1,5 +1,5 @@
 /*
- * secret_file - files that hold a secret for Return-Path tokens; see secret_file.h.
+ * secret_file - files that hold a secret; see secret_file.h.
  */
 #include "io/secret_file.h"
 
@@ -15,6 +15,7 @@
 #define OCTETS_MIN 16
 #define NEW_OCTETS 32   /* of randomness, written as twice as many hex digits */
 #define LINE_ENDS_MAX 4 /* octets behind the secret that are read to be dropped */
+#define PASSWORD_MAX 512
 
 static const char *
 mode_problem(const struct stat *st, unsigned owner)
@@ -46,45 +47,88 @@ take(struct secret *secret, const unsigned char *data, size_t len)
 }
 
 static const char *
-read_open(int fd, unsigned owner, struct secret *secret)
+read_open(int fd, unsigned owner, unsigned char *data, size_t size, size_t *len)
 {
-	unsigned char data[sizeof secret->octets + LINE_ENDS_MAX + 1];
 	const char *problem;
-	size_t len = 0;
 	ssize_t n = 1;
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
 		return g_strerror(errno);
 	problem = mode_problem(&st, owner);
-	while (problem == NULL && n > 0 && len < sizeof data) {
-		n = read(fd, data + len, sizeof data - len);
+	while (problem == NULL && n > 0 && *len < size) {
+		n = read(fd, data + *len, size - *len);
 		if (n < 0)
 			problem = g_strerror(errno);
 		else
-			len += (size_t)n;
+			*len += (size_t)n;
 	}
-	if (problem == NULL)
-		problem = take(secret, data, len);
-	OPENSSL_cleanse(data, sizeof data);
+	return problem;
+}
+
+/* Reads up to size octets; returns what is wrong, or NULL. */
+static const char *
+read_file(const char *path, unsigned owner, unsigned char *data, size_t size, size_t *len)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	const char *problem;
+
+	*len = 0;
+	if (fd < 0)
+		return g_strerror(errno);
+	problem = read_open(fd, owner, data, size, len);
+	close(fd);
 	return problem;
 }
 
 bool
 secret_file_read(const char *path, unsigned owner, struct secret *secret, char **why)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	const char *problem;
+	unsigned char data[sizeof secret->octets + LINE_ENDS_MAX + 1];
+	size_t len;
+	const char *problem = read_file(path, owner, data, sizeof data, &len);
 
-	if (fd < 0) {
-		problem = g_strerror(errno);
-	} else {
-		problem = read_open(fd, owner, secret);
-		close(fd);
-	}
+	if (problem == NULL)
+		problem = take(secret, data, len);
+	OPENSSL_cleanse(data, sizeof data);
 	if (problem != NULL)
 		*why = g_strdup_printf("%s: %s", path, problem);
 	return problem == NULL;
+}
+
+/* The length of the first line; what is wrong with it, or NULL. */
+static const char *
+first_line(const unsigned char *data, size_t *len)
+{
+	const unsigned char *end = memchr(data, '\n', *len);
+
+	if (end != NULL)
+		*len = (size_t)(end - data);
+	if (*len > 0 && data[*len - 1] == '\r')
+		--*len;
+	if (*len == 0)
+		return "empty: expected a password in the first line";
+	if (*len > PASSWORD_MAX)
+		return "too long: expected a password of at most 512 octets";
+	return memchr(data, '\0', *len) != NULL ? "has a NUL in the password" : NULL;
+}
+
+char *
+secret_file_password(const char *path, unsigned owner, char **why)
+{
+	unsigned char data[PASSWORD_MAX + 2];
+	char *password = NULL;
+	size_t len;
+	const char *problem = read_file(path, owner, data, sizeof data, &len);
+
+	if (problem == NULL)
+		problem = first_line(data, &len);
+	if (problem == NULL)
+		password = g_strndup((const char *)data, len);
+	else
+		*why = g_strdup_printf("%s: %s", path, problem);
+	OPENSSL_cleanse(data, sizeof data);
+	return password;
 }
 
 static bool

@@ -1,5 +1,5 @@
 /*
- * secret_file - files that hold a secret for Return-Path tokens.
+ * secret_file - files that hold a secret: of Return-Path tokens, or a password.
  */
 #ifndef POOLMILTER_IO_SECRET_FILE_H
 #define POOLMILTER_IO_SECRET_FILE_H
@@ -14,6 +14,12 @@
  * false *why (g_free it) says what is wrong, never what stands in the file.
  */
 bool secret_file_read(const char *path, unsigned owner, struct secret *secret, char **why);
+
+/**
+ * The password in path's first line, of 1 to 512 octets without NUL; to be cleansed and freed with
+ * g_free().  Owner and mode as above.  NULL with *why (g_free it), never what stands in the file.
+ */
+char *secret_file_password(const char *path, unsigned owner, char **why);
 
 /**
  * Makes path, with a new random secret, mode 0600 and that owner (if we are root), unless it

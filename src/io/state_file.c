@@ -93,7 +93,7 @@ sync_directory(const char *path)
 }
 
 static bool
-write_new(const char *temporary, const void *data, size_t len)
+write_new(const char *temporary, mode_t mode, const void *data, size_t len)
 {
 	int fd, error;
 	bool ok;
@@ -104,7 +104,7 @@ write_new(const char *temporary, const void *data, size_t len)
 	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
-	ok = write_all(fd, data, len) && fsync(fd) == 0;
+	ok = fchmod(fd, mode) == 0 && write_all(fd, data, len) && fsync(fd) == 0;
 	error = errno;
 	ok = close(fd) == 0 && ok;
 	if (!ok) {
@@ -115,10 +115,10 @@ write_new(const char *temporary, const void *data, size_t len)
 }
 
 bool
-state_file_write(const char *path, const void *data, size_t len, char **why)
+state_file_write(const char *path, mode_t mode, const void *data, size_t len, char **why)
 {
 	char *temporary = g_strconcat(path, ".new", NULL);
-	bool ok = write_new(temporary, data, len) && rename(temporary, path) == 0 &&
+	bool ok = write_new(temporary, mode, data, len) && rename(temporary, path) == 0 &&
 		  sync_directory(path);
 
 	if (!ok)

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /**
  * Appends the content of path, at most max octets, to out (the caller's to free, also on false).  A
@@ -15,10 +16,10 @@
 bool state_file_read(const char *path, size_t max, struct buf *out, char **why);
 
 /**
- * Puts a new file, mode 0600, in the place of path: written beside it as PATH.new, synced,
+ * Puts a new file of that mode in the place of path: written beside it as PATH.new, synced,
  * renamed.  What is there stays, whatever goes wrong, also a power failure.  False with *why (g_free
  * it).  Not for two writers at a time.
  */
-bool state_file_write(const char *path, const void *data, size_t len, char **why);
+bool state_file_write(const char *path, mode_t mode, const void *data, size_t len, char **why);
 
 #endif

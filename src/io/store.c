@@ -10,10 +10,10 @@
  * What opens the breaker:
  *	a connection that cannot be made	the server is gone or is no master any more
  *	a timeout				it hangs; each further message would wait as long
- *	an error of the server			READONLY, LOADING, OOM ...: the next would get it
- *too; not an error of one key (WRONGTYPE)
+ *	an error of the server			READONLY, LOADING, OOM ...: the next would get it too;
+ *						not an error of one key (WRONGTYPE)
  *	a broken connection			if the next one breaks too: one may just have been
- *closed
+ *						closed
  *
  * Ownership: a connection belongs to the request that has borrowed it, or stands in idle.  The
  * generation rises when the server or the state changes; a connection of an older one is closed
@@ -22,10 +22,10 @@
 #include "io/store.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "io/store_reach.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -71,8 +71,8 @@ struct turn {
 	guint generation;
 	struct store_link *link;
 	gint64 start;
-	gint64 deadline;     /* of the command */
-	gint64 connect_left; /* time that may be spent on connecting */
+	gint64 connect_until; /* the command needs time as well */
+	gint64 deadline;
 };
 
 /* ---- states; the lock is held ---- */
@@ -247,11 +247,10 @@ static bool
 await_turn(struct store *s, gint64 start, gint64 patience, char **why)
 {
 	while (s->state != STATE_DOWN) {
-		gint64 until = start + patience / 2; /* the command needs time as well */
+		gint64 until = start + patience / 2; /* to connect and the command need time as well */
 
-		if (s->state == STATE_UNKNOWN)
-			until = start + s->config->connect_timeout;
-		else if (s->idle->len > 0 || s->open < s->config->connections)
+		if (s->state == STATE_UP &&
+		    (s->idle->len > 0 || s->open < s->config->connections))
 			return true;
 		if (g_get_monotonic_time() < until) {
 			wait_until(&s->changed, &s->lock, until);
@@ -276,11 +275,11 @@ borrow(struct store *s, struct turn *t, gint64 patience, char **why)
 	pthread_mutex_lock(&s->lock);
 	if (patience == 0)
 		patience = s->config->command_timeout;
+	t->connect_until = t->start + patience / 4 * 3;
 	t->deadline = t->start + patience;
 	ok = await_turn(s, t->start, patience, why);
 	if (ok) {
 		t->config = store_config_ref(s->config);
-		t->connect_left = s->config->connect_timeout;
 		t->place = s->place;
 		t->generation = s->generation;
 		if (s->idle->len > 0)
@@ -292,17 +291,13 @@ borrow(struct store *s, struct turn *t, gint64 patience, char **why)
 	return ok;
 }
 
-/* Connects; the time that it takes does not count as the command's. */
 static bool
 connect_anew(struct turn *t, char **why)
 {
-	gint64 begin = g_get_monotonic_time(), took;
+	gint64 until = g_get_monotonic_time() + t->config->connect_timeout;
 
 	store_link_close(t->link);
-	t->link = store_reach_place(t->config, &t->place, begin + t->connect_left, why);
-	took = g_get_monotonic_time() - begin;
-	t->connect_left -= took;
-	t->deadline += took;
+	t->link = store_reach_place(t->config, &t->place, MIN(until, t->connect_until), why);
 	return t->link != NULL;
 }
 
@@ -339,7 +334,7 @@ judge(struct store *s, enum store_answer answer, const char *why)
 static void
 give_back(struct store *s, struct turn *t, enum store_answer answer, const char *why)
 {
-	bool keep = (answer == STORE_DONE || answer == STORE_ERROR) && store_link_fresh(t->link);
+	bool keep = (answer == STORE_DONE || answer == STORE_ERROR) && store_link_clean(t->link);
 
 	pthread_mutex_lock(&s->lock);
 	if (t->generation == s->generation)
@@ -455,6 +450,21 @@ store_up(struct store *s)
 	return up;
 }
 
+bool
+store_wait_up(struct store *s, gint64 patience, char **why)
+{
+	gint64 until = g_get_monotonic_time() + patience;
+	bool up;
+
+	pthread_mutex_lock(&s->lock);
+	while (s->state != STATE_UP && g_get_monotonic_time() < until)
+		wait_until(&s->changed, &s->lock, until);
+	up = s->state == STATE_UP;
+	*why = up ? NULL : g_strdup(s->state == STATE_DOWN ? s->why : "no connection yet");
+	pthread_mutex_unlock(&s->lock);
+	return up;
+}
+
 /* ---- life ---- */
 
 static void
@@ -482,19 +492,6 @@ destroy(struct store *s)
 	g_free(s);
 }
 
-static int
-start_keeper(struct store *s)
-{
-	sigset_t all, old;
-	int error;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&s->keeper, NULL, keep, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return error;
-}
-
 struct store *
 store_new(const struct store_settings *settings, const struct store_request *probe, char **why)
 {
@@ -511,7 +508,7 @@ store_new(const struct store_settings *settings, const struct store_request *pro
 	s->since = g_get_monotonic_time();
 	pthread_mutex_init(&s->lock, NULL);
 	init_conditions(s);
-	error = start_keeper(s);
+	error = thread_start(&s->keeper, keep, s);
 	if (error != 0) {
 		*why = g_strdup_printf("pthread_create: %s", g_strerror(error));
 		destroy(s);

@@ -7,8 +7,8 @@
  * never sent twice, unless the server said that it did not execute it.  One log line for each
  * change of state.
  *
- * Time that a command costs at most: command_timeout_ms, and connect_timeout_ms where it has to
- * connect, which is when a connection more is needed than is open.
+ * A command costs at most command_timeout_ms: that is for all, a connection too where one more is
+ * needed than is open.  connect_timeout_ms is for the store's thread, and bounds others further.
  */
 #ifndef POOLMILTER_IO_STORE_H
 #define POOLMILTER_IO_STORE_H
@@ -73,5 +73,11 @@ enum store_result store_ask(struct store *s, const struct store_request *request
 
 /** True while the server answers. Thread-safe. */
 bool store_up(struct store *s);
+
+/**
+ * Waits until it does, at most patience microseconds: false with *why (g_free it) if it does not by
+ * then.  Thread-safe.
+ */
+bool store_wait_up(struct store *s, gint64 patience, char **why);
 
 #endif

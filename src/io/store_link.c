@@ -6,6 +6,9 @@
  * them on a reconnect; and it writes without MSG_NOSIGNAL.  Here every wait ends at the deadline of
  * the command, and a broken connection is an error, never a SIGPIPE.
  *
+ * A message pays for each system call: the wait for a reply is recv() itself, which the socket's own
+ * timeout ends.
+ *
  * A server may be hostile, or no Redis at all.  hiredis buffers no more than it is fed, which is
  * bounded for a reply; but it allocates the elements that an array announces, so those are bounded
  * too.  What comes after a reply, without a command, makes the connection not fresh.
@@ -13,6 +16,7 @@
 #include "io/store_link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -24,9 +28,11 @@
 #define ELEMENTS_MAX 4096 /* of one array; SCAN and HGETALL of ours have far fewer */
 #define TEXT_MAX 200      /* octets of foreign text */
 #define CHUNK 16384
+#define LATE_MAX 1000 /* microseconds that a wait for octets may end after the deadline */
 
 struct store_link {
-	int fd;
+	int fd;		     /* blocking, once it is connected */
+	gint64 recv_timeout; /* SO_RCVTIMEO, microseconds; 0: none yet */
 	struct store_tls *tls;
 	redisReader *reader;
 	char text[128]; /* the place */
@@ -94,11 +100,11 @@ reader_new(void)
 
 /* ---- the socket ---- */
 
-/* Waits; false at the deadline. Errors count as ready: the next call tells them. */
+/* Waits until it can be written to; false at the deadline. Errors count as ready: the next call tells them. */
 static bool
-wait_for(int fd, short events, gint64 deadline)
+await_room(int fd, gint64 deadline)
 {
-	struct pollfd p = {.fd = fd, .events = events};
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
 
 	for (;;) {
 		gint64 left = deadline - g_get_monotonic_time();
@@ -127,7 +133,7 @@ send_octets(int fd, const char *data, size_t len, gint64 deadline)
 		if (n < 0 && errno != EAGAIN)
 			return false;
 		if (n < 0) {
-			if (!wait_for(fd, POLLOUT, deadline)) {
+			if (!await_room(fd, deadline)) {
 				errno = ETIMEDOUT;
 				return false;
 			}
@@ -139,18 +145,33 @@ send_octets(int fd, const char *data, size_t len, gint64 deadline)
 	return true;
 }
 
+/* Makes recv() wait until the deadline, and hardly longer; false with errno. */
+static bool
+limit_wait(struct store_link *l, gint64 deadline)
+{
+	gint64 left = deadline - g_get_monotonic_time();
+	struct timeval t = {left / G_USEC_PER_SEC, left % G_USEC_PER_SEC};
+
+	if (left <= 0) {
+		errno = ETIMEDOUT;
+		return false;
+	}
+	if (left <= l->recv_timeout && l->recv_timeout - left <= LATE_MAX)
+		return true;
+	l->recv_timeout = left;
+	return setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) == 0;
+}
+
 /* Octets of the socket; 0: its end; -1 with errno, ETIMEDOUT at the deadline. */
 static ssize_t
-receive(int fd, char *data, size_t size, gint64 deadline)
+receive(struct store_link *l, char *data, size_t size, gint64 deadline)
 {
 	ssize_t n;
 
 	do {
-		if (!wait_for(fd, POLLIN, deadline)) {
-			errno = ETIMEDOUT;
+		if (!limit_wait(l, deadline))
 			return -1;
-		}
-		n = recv(fd, data, size, MSG_DONTWAIT);
+		n = recv(l->fd, data, size, 0);
 	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
 	return n;
 }
@@ -186,7 +207,7 @@ static ssize_t
 link_receive(struct store_link *l, char *data, size_t size, gint64 deadline)
 {
 	if (l->tls == NULL)
-		return receive(l->fd, data, size, deadline);
+		return receive(l, data, size, deadline);
 	for (;;) {
 		char chunk[CHUNK];
 		ssize_t n = store_tls_read(l->tls, data, size);
@@ -195,7 +216,7 @@ link_receive(struct store_link *l, char *data, size_t size, gint64 deadline)
 			errno = EPROTO;
 		if (n != 0)
 			return n;
-		n = receive(l->fd, chunk, sizeof chunk, deadline);
+		n = receive(l, chunk, sizeof chunk, deadline);
 		if (n <= 0)
 			return n;
 		store_tls_input(l->tls, chunk, (size_t)n);
@@ -231,7 +252,7 @@ link_connect(struct store_link *l, const struct store_place *place, gint64 deadl
 	/* EAGAIN: the queue of a unix socket is full, and nothing tells when it no longer is. */
 	if (errno != EINPROGRESS)
 		return false;
-	if (!wait_for(l->fd, POLLOUT, deadline)) {
+	if (!await_room(l->fd, deadline)) {
 		errno = ETIMEDOUT;
 		return false;
 	}
@@ -239,6 +260,14 @@ link_connect(struct store_link *l, const struct store_place *place, gint64 deadl
 		return false;
 	errno = error;
 	return error == 0;
+}
+
+static bool
+make_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0;
 }
 
 static bool
@@ -257,7 +286,7 @@ link_start_tls(struct store_link *l, struct store_tls_context *tls, const char *
 		ssize_t n = -1;
 
 		if (flush_tls(l, deadline))
-			n = receive(l->fd, chunk, sizeof chunk, deadline);
+			n = receive(l, chunk, sizeof chunk, deadline);
 		if (n <= 0) {
 			*why = g_strdup_printf("TLS: %s",
 					       n == 0 ? "connection closed" : g_strerror(errno));
@@ -278,7 +307,7 @@ store_link_open(const struct store_place *place, struct store_tls_context *tls, 
 
 	g_strlcpy(l->text, place->text, sizeof l->text);
 	l->reader = reader_new();
-	if (!link_connect(l, place, deadline))
+	if (!link_connect(l, place, deadline) || !make_blocking(l->fd))
 		return open_failed(l, g_strerror(errno), why);
 	if (l->reader == NULL)
 		return open_failed(l, g_strerror(ENOMEM), why);
@@ -306,13 +335,19 @@ store_link_close(struct store_link *l)
 }
 
 bool
+store_link_clean(const struct store_link *l)
+{
+	return l->reader->len == l->reader->pos;
+}
+
+bool
 store_link_fresh(struct store_link *l)
 {
 	char octet;
 	ssize_t n;
 
-	if (l->reader->len > l->reader->pos)
-		return false; /* something came after a reply */
+	if (!store_link_clean(l))
+		return false;
 	do
 		n = recv(l->fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);

@@ -47,7 +47,10 @@ struct store_link *store_link_open(const struct store_place *place, struct store
 				   gint64 deadline, char **why);
 void store_link_close(struct store_link *l); /* NULL is allowed */
 
-/** True if nothing has come since the last reply, not even the end: it may be used again. */
+/** True if nothing has come with the last reply that does not belong to it. */
+bool store_link_clean(const struct store_link *l);
+
+/** True if nothing has come since either, not even the end: it may be used again. Asks the system. */
 bool store_link_fresh(struct store_link *l);
 
 /**

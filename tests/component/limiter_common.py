@@ -59,6 +59,22 @@ class Drive:
     def ask(self, *words):
         return Answer(self.tell("ask", *words)[-1])
 
+    def add(self, serial, *tallies, node="n1"):
+        """The result of a batch of statistics: "replied", ..."""
+        return self.tell("add", node, str(serial), *tallies)[-1].split(" ")[1]
+
+    def tallies(self, start=""):
+        """The statistics that are read back, "KEY FIELD VALUE", sorted."""
+        lines = self.tell("tallies", start)
+        if lines[-1] != ". ok ":
+            raise AssertionError(lines[-1])
+        return sorted(lines[:-1])
+
+    def flow(self, *words):
+        """Words as limiterdrive tells; call the result for what it answers, as numbers."""
+        self.send("flow", *map(str, words))
+        return lambda: [int(word) for word in self.receive()[-1].split()[1:]]
+
     def up(self):
         return self.tell("up")[-1] == ". 1"
 

@@ -4,18 +4,25 @@
  *	limiterdrive NAME=VALUE ...	settings, see set()
  *
  * Obeys lines on standard input; each is answered by lines, the last of which begins with a dot.
- *KEYs are "%HH"-encoded.  Log lines go to standard error.
+ * KEYs are "%HH"-encoded.  Log lines go to standard error.
  *
- *	ask CHARGE|TALLY|look ...	. allowed|over|failed|uncertain WHICH WAIT_US TOOK_US WHY
+ *	ask CHARGE|look ...		. allowed|over|failed|uncertain WHICH WAIT_US TOOK_US WHY
  *		c:KEY:LIMIT:AMOUNT	LIMIT as "20/second"
- *		t:KEY:FIELD:BY:WHEN	WHEN 0 always, 1 allowed, 2 over
- *	burst THREADS MS PAUSE_US CHARGE ...	each thread asks for so long, pausing in between; a
- *line "BEFORE AFTER" (monotonic us) for each that was allowed, then . ALLOWED OVER FAILED UNCERTAIN
- *LONGEST_US measure COUNT CHARGE ...	. US_EACH CPU_US_EACH
+ *	burst THREADS MS PAUSE_US CHARGE ...
+ *					each thread asks for so long, pausing in between; a line
+ *					"BEFORE AFTER" (monotonic us) for each that was allowed, then
+ *					. ALLOWED OVER FAILED UNCERTAIN LONGEST_US
+ *	measure COUNT CHARGE ...	. US_EACH CPU_US_EACH
  *	limits				KEY LIMIT USED WAIT_US ..., then . ok|error WHY
- *	tallies START			KEY FIELD VALUE ..., then the same
+ *	add NODE SERIAL TALLY ...	. replied|refused|uncertain WHY
+ *		KEY:FIELD:BY		NODE and FIELD are encoded too
+ *	flow NODE THREADS MS KEYS BATCH	threads add to FIELD of KEYS keys for so long, while batches
+ *					are taken and sent until they are replied to, and until none
+ *					is left: . ADDED BATCHES REFUSED UNCERTAIN
+ *	tallies START			KEY FIELD VALUE ..., then . ok|error WHY
  *	reset KEY			. ok NUMBER|error WHY
  *	up				. 0|1
+ *	wait MS				. ok|error WHY
  *	change NAME=VALUE ...		. ok|error WHY
  *	check NAME=VALUE ...		. ok|error WHY
  */
@@ -24,12 +31,14 @@
 #include "io/limiter_redis.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define WORDS_MAX 200
+#define CHARGES_MAX 200
+#define FLOW_PAUSE 1000 /* us */
 
 /* ---- settings ---- */
 
@@ -110,8 +119,7 @@ setup_clear(struct setup *u)
 
 struct request {
 	struct limiter_request r;
-	struct charge charges[WORDS_MAX];
-	struct tally tallies[WORDS_MAX];
+	struct charge charges[CHARGES_MAX];
 };
 
 static char *
@@ -128,27 +136,21 @@ request_init(struct request *q, int n, char **words)
 {
 	memset(&q->r, 0, sizeof q->r);
 	q->r.charges = q->charges;
-	q->r.tallies = q->tallies;
 	for (int i = 0; i < n; i++) {
-		char *at = words[i], *what = take(&at);
+		char *at = words[i];
+		struct charge *c = &q->charges[q->r.n_charges];
 
-		if (strcmp(what, "look") == 0) {
-			q->r.only_look = true;
-		} else if (strcmp(what, "c") == 0) {
-			struct charge *c = &q->charges[q->r.n_charges++];
-
-			c->key = limiter_name_key(take(&at));
-			if (!limit_parse(take(&at), &c->limit))
-				exit(2);
-			c->amount = (uint32_t)strtoul(take(&at), NULL, 10);
-		} else {
-			struct tally *t = &q->tallies[q->r.n_tallies++];
-
-			t->key = limiter_name_key(take(&at));
-			t->field = limiter_name_key(take(&at));
-			t->by = strtoll(take(&at), NULL, 10);
-			t->when = (enum tally_when)atoi(take(&at));
+		if (strcmp(at, "look") == 0 || strcmp(at, "record") == 0) {
+			q->r.mode = *at == 'l' ? LIMITER_LOOK : LIMITER_RECORD;
+			continue;
 		}
+		if (q->r.n_charges++ == CHARGES_MAX)
+			exit(2);
+		(void)take(&at); /* "c" */
+		c->key = limiter_name_key(take(&at));
+		if (!limit_parse(take(&at), &c->limit))
+			exit(2);
+		c->amount = (uint32_t)strtoul(take(&at), NULL, 10);
 	}
 }
 
@@ -157,10 +159,6 @@ request_clear(struct request *q)
 {
 	for (guint i = 0; i < q->r.n_charges; i++)
 		g_free((char *)q->charges[i].key);
-	for (guint i = 0; i < q->r.n_tallies; i++) {
-		g_free((char *)q->tallies[i].key);
-		g_free((char *)q->tallies[i].field);
-	}
 }
 
 /* ---- commands ---- */
@@ -296,6 +294,121 @@ do_measure(struct limiter_redis *l, int n, char **words)
 	request_clear(&q);
 }
 
+/* ---- statistics ---- */
+
+static const char *const results[] = {"replied", "refused", "uncertain"};
+
+/* A batch of the words' tallies. */
+static struct tally_batch *
+batch_of(struct tally_table *t, int n, char **words)
+{
+	for (int i = 0; i < n; i++) {
+		char *at = words[i], *key = limiter_name_key(take(&at));
+		char *field = limiter_name_key(take(&at));
+
+		tally_table_add(t, key, field, strtoll(take(&at), NULL, 10));
+		g_free(key);
+		g_free(field);
+	}
+	return tally_table_take(t, (guint)n);
+}
+
+static void
+do_add(struct limiter_redis *l, int n, char **words)
+{
+	struct tally_table *t = tally_table_new(TALLY_KEYS_MAX);
+	struct tally_batch *b = batch_of(t, n - 2, words + 2);
+	char *node = limiter_name_key(words[0]), *why;
+	enum store_result result =
+		limiter_redis_add(l, node, g_ascii_strtoull(words[1], NULL, 10), b, &why);
+
+	printf(". %s %s\n", results[result], why != NULL ? why : "");
+	g_free(node);
+	g_free(why);
+	tally_batch_free(b);
+	tally_table_free(t);
+}
+
+struct flow {
+	struct tally_table *table;
+	gint64 end;
+	int keys;
+	_Atomic long long added;
+	_Atomic int adding; /* threads */
+};
+
+static void *
+flow_thread(void *context)
+{
+	struct flow *f = context;
+	long long added = 0;
+
+	for (int i = 0; g_get_monotonic_time() < f->end; i++) {
+		char key[32];
+
+		g_snprintf(key, sizeof key, "pool/%d", i % f->keys);
+		tally_table_add(f->table, key, "FIELD", 1 + i % 3);
+		added += 1 + i % 3;
+		if (i % 100 == 0)
+			g_usleep(FLOW_PAUSE);
+	}
+	f->added += added;
+	f->adding--;
+	return NULL;
+}
+
+/* Sends until nobody adds and nothing is left; counts[]: batches, refused, uncertain. */
+static void
+flow_send(struct limiter_redis *l, struct flow *f, const char *node, guint keys_max,
+	  guint counts[3])
+{
+	struct tally_batch *b;
+	uint64_t serial = 0;
+	bool last;
+
+	do {
+		last = f->adding == 0;
+		while ((b = tally_table_take(f->table, keys_max)) != NULL) {
+			enum store_result result;
+			char *why;
+
+			serial++;
+			while ((result = limiter_redis_add(l, node, serial, b, &why)) !=
+			       STORE_REPLIED) {
+				counts[result]++;
+				g_free(why);
+				g_usleep(FLOW_PAUSE);
+			}
+			counts[0]++;
+			tally_batch_free(b);
+		}
+	} while (!last);
+}
+
+static void
+do_flow(struct limiter_redis *l, char **words)
+{
+	int threads = atoi(words[1]);
+	pthread_t *ids = g_new(pthread_t, threads);
+	struct flow f = {.table = tally_table_new(TALLY_KEYS_MAX),
+			 .end = g_get_monotonic_time() + atol(words[2]) * 1000,
+			 .keys = atoi(words[3]),
+			 .adding = threads};
+	guint counts[3] = {0};
+
+	for (int t = 0; t < threads; t++)
+		pthread_create(&ids[t], NULL, flow_thread, &f);
+	flow_send(l, &f, words[0], (guint)atoi(words[4]), counts);
+	for (int t = 0; t < threads; t++)
+		pthread_join(ids[t], NULL);
+	printf(". %lld %u %u %u\n", f.added, counts[STORE_REPLIED], counts[STORE_REFUSED],
+	       counts[STORE_UNCERTAIN]);
+	tally_table_free(f.table);
+	g_free(ids);
+}
+
+/* ---- what is read back, and the rest ---- */
+
 static void
 print_name(const char *key)
 {
@@ -326,11 +439,12 @@ print_tally(const char *key, const char *field, int64_t value, void *context)
 	printf("%lld\n", (long long)value);
 }
 
+/* why: of what gave ok, which may be among the same arguments. */
 static void
-done(bool ok, char *why)
+done(bool ok, char **why)
 {
-	printf(". %s %s\n", ok ? "ok" : "error", why != NULL ? why : "");
-	g_free(why);
+	printf(". %s %s\n", ok ? "ok" : "error", *why != NULL ? *why : "");
+	g_free(*why);
 }
 
 static void
@@ -343,7 +457,7 @@ do_reset(struct limiter_redis *l, const char *word)
 		why = g_strdup_printf("%u", n);
 	else
 		n = G_MAXUINT;
-	done(n != G_MAXUINT, why);
+	done(n != G_MAXUINT, &why);
 	g_free(key);
 }
 
@@ -356,7 +470,7 @@ do_change(struct limiter_redis *l, int n, char **words)
 
 	setup_init(&u, n, words);
 	ok = limiter_redis_change(l, &u.s, &why);
-	done(ok, why);
+	done(ok, &why);
 	setup_clear(&u);
 }
 
@@ -368,7 +482,7 @@ do_check(int n, char **words)
 
 	setup_init(&u, n, words);
 	why = limiter_redis_check(&u.s);
-	done(why == NULL, why);
+	done(why == NULL, &why);
 	setup_clear(&u);
 }
 
@@ -384,14 +498,20 @@ obey(struct limiter_redis *l, int n, char **words)
 	else if (strcmp(words[0], "measure") == 0)
 		do_measure(l, n - 1, words + 1);
 	else if (strcmp(words[0], "limits") == 0)
-		done(limiter_redis_each(l, print_limit, NULL, &why), why);
+		done(limiter_redis_each(l, print_limit, NULL, &why), &why);
 	else if (strcmp(words[0], "tallies") == 0)
 		done(limiter_redis_each_tally(l, n > 1 ? words[1] : "", print_tally, NULL, &why),
-		     why);
+		     &why);
+	else if (strcmp(words[0], "add") == 0)
+		do_add(l, n - 1, words + 1);
+	else if (strcmp(words[0], "flow") == 0)
+		do_flow(l, words + 1);
 	else if (strcmp(words[0], "reset") == 0)
 		do_reset(l, words[1]);
 	else if (strcmp(words[0], "up") == 0)
 		printf(". %d\n", limiter_redis_up(l));
+	else if (strcmp(words[0], "wait") == 0)
+		done(limiter_redis_wait_up(l, (guint)atoi(words[1]), &why), &why);
 	else if (strcmp(words[0], "change") == 0)
 		do_change(l, n - 1, words + 1);
 	else if (strcmp(words[0], "check") == 0)
@@ -418,7 +538,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	while (getline(&line, &size, stdin) > 0) {
-		char **words = g_strsplit_set(g_strchomp(line), " ", WORDS_MAX);
+		char **words = g_strsplit_set(g_strchomp(line), " ", 0);
 
 		if (words[0] != NULL)
 			obey(l, (int)g_strv_length(words), words);

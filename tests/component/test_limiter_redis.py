@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """The limiter's Redis driver (src/io/limiter_redis.c) with a real Redis that is well: its rules, that they
-are strict between nodes, safe names, what is read back.  Rows of FAULTS.md are named.
+are strict between nodes, statistics, safe names, what is read back.  Rows of FAULTS.md are named.
 """
+import os
+import re
 import time
 
 import limiter_common
@@ -48,24 +50,22 @@ class Rules(limiter_common.Case):
 
     def test_only_look(self):
         with self.drive() as d:
-            self.assertEqual(d.ask("look", "c:k:1/minute:1", "t:x:f:1:0").what, "allowed")
+            self.assertEqual(d.ask("look", "c:k:1/minute:1").what, "allowed")
             self.assertEqual(d.ask("c:k:1/minute:1").what, "allowed")
-            self.assertEqual(d.ask("look", "c:k:1/minute:1", "t:x:f:1:0").what, "over")
-            self.assertEqual(d.tell("tallies"), [". ok "])
+            self.assertEqual(d.ask("look", "c:k:1/minute:1").what, "over")
+            self.assertEqual(used(self.server, "k", count="1/60s"), 1)
 
-    def test_tallies(self):
-        with self.drive(stats_days=3) as d:
-            tallies = ["t:pool/a/1:m:2:0", "t:pool/a/1:ok:1:1", "t:pool/a/1:over:1:2",
-                       "t:isp/g/1:octets:5000000000:0", "t:isp/g/1:neg:-1:0"]
-            self.assertEqual(d.ask("c:k:1/minute:1", *tallies).what, "allowed")
-            self.assertEqual(d.ask("c:k:1/minute:1", *tallies).what, "over")
-            self.assertEqual(d.ask(*tallies).what, "allowed")
-            self.assertEqual(sorted(d.tell("tallies")[:-1]), sorted([
-                "pool/a/1 m 6", "pool/a/1 ok 2", "pool/a/1 over 1",
-                "isp/g/1 octets 15000000000", "isp/g/1 neg -3"]))
-            self.assertEqual(len(d.tell("tallies", "isp/")), 3)
-            ttl = self.server.command("TTL", "{poolmilter}:t:isp/g/1")
-            self.assertTrue(3 * 86400 - 5 < ttl <= 3 * 86400, ttl)
+    def test_what_was_sent_already_is_recorded(self):
+        with self.drive() as d:
+            self.assertEqual(d.ask("record", "c:k:5/minute:4", "c:k:5/minute:3", "c:x:2/minute:1").what, "allowed")
+            self.assertEqual((used(self.server, "k", count="5/60s"), used(self.server, "x", count="2/60s")), (7, 1))
+            over = d.ask("c:k:5/minute:1")
+            self.assertEqual(over.what, "over")
+            self.assertGreater(over.wait, 59e6)
+            self.assertEqual(d.ask("c:x:2/minute:1").what, "allowed")
+            self.assertEqual(d.ask("record", "c:k:5/minute:9").what, "allowed")  # more than ever fits
+            self.assertEqual(used(self.server, "k", count="5/60s"), 16)
+            self.assertEqual(d.ask("c:k:5/minute:1").what, "over")
 
     def test_windows_free_as_told(self):
         with self.drive() as d:
@@ -118,15 +118,15 @@ class Rules(limiter_common.Case):
                "x" * 500, "x" * 499 + "y", "%20" * 200, "~", "%22%5C"]
         with self.drive(prefix="p %{}\r\n\u00fc*") as d:
             for key in odd:
-                a = d.ask("c:%s:1/minute:1" % key, "t:%s:%s:1:0" % (key, key))
-                self.assertEqual(a.what, "allowed", key)
+                self.assertEqual(d.ask("c:%s:1/minute:1" % key).what, "allowed", key)
+                self.assertEqual(d.add(1, "%s:%s:1" % (key, key), node=key), "replied", key)
             for key in odd:
                 self.assertEqual(d.ask("c:%s:1/minute:1" % key).what, "over", key)
             with self.server.client() as client:
                 keys = client.command("KEYS", "*")
-                self.assertEqual(len(keys), 2 * len(odd) + 1)
+                self.assertEqual(len(keys), 3 * len(odd) + 1)
                 for key in keys:
-                    self.assertRegex(key, r"\A\{[\w%]+\}:(probe|[lt]:[\w%./~:-]+)\Z")
+                    self.assertRegex(key, r"\A\{[\w%]+\}:(probe|[ltn]:[\w%./~:-]+)\Z")
                     self.assertLess(len(key), 260)
                 self.assertTtl(client)
             self.assertEqual(len(d.tell("limits")), len(odd) + 1)
@@ -149,6 +149,76 @@ class Rules(limiter_common.Case):
             a = d.ask("c:k:3/second:1")
             self.assertEqual(a.what, "over")
             self.assertLessEqual(a.wait, 1e6)
+
+
+class Statistics(limiter_common.Case):
+    """Batches of numbers: each counts once."""
+
+    def test_added_and_read_back(self):
+        tallies = ["pool/a/1:m:2", "pool/a/1:ok:1", "isp/g/1:octets:5000000000", "isp/g/1:neg:-1",
+                   "isp/%25%20:a%20b:1"]
+        with self.drive(stats_days=3) as d:
+            for serial in range(1, 4):
+                self.assertEqual(d.add(serial, *tallies), "replied")
+            self.assertEqual(d.tallies(), sorted([
+                "pool/a/1 m 6", "pool/a/1 ok 3", "isp/g/1 octets 15000000000", "isp/g/1 neg -3",
+                "isp/%25%20 a%20b 3"]))
+            self.assertEqual(len(d.tallies("isp/")), 3)
+            with self.server.client() as client:
+                for key in client.command("KEYS", "{poolmilter}:[tn]:*"):
+                    self.assertTrue(3 * 86400 - 5 < client.command("TTL", key) <= 3 * 86400, key)
+        self.assertEqual(len(d.lines), 1)  # that it is up
+
+    def test_each_serial_counts_once(self):
+        with self.drive() as d:
+            for serial, want in ((1, 1), (1, 1), (2, 2), (2, 2), (1, 2), (9, 3), (3, 3), (10, 4),
+                                 (2 ** 53, 5), (2 ** 53 + 1, 6), (2 ** 53, 6), (2 ** 64 - 1, 7),
+                                 (2 ** 64 - 1, 7), (0, 7)):
+                self.assertEqual(d.add(serial, "x:f:1"), "replied")
+                self.assertEqual(d.tallies(), ["x f %d" % want], serial)
+            self.assertEqual(d.add(1, "x:f:1", node="n2"), "replied")  # another node's own
+            self.assertEqual(d.add(1, "x:f:1", node="n2"), "replied")
+            self.assertEqual(d.tallies(), ["x f 8"])
+        with self.drive(prefix="other") as d:
+            self.assertEqual(d.add(1, "x:f:1"), "replied")
+            self.assertEqual(d.tallies(), ["x f 1"])
+
+    def test_a_hash_lives_from_its_last_new_field(self):
+        key = "{poolmilter}:t:x"
+        with self.drive(stats_days=2) as d:
+            d.add(1, "x:a:1", "x:b:1")
+            self.server.command("EXPIRE", key, 1000)
+            d.add(2, "x:a:1", "x:b:5")
+            self.assertLessEqual(self.server.command("TTL", key), 1000)
+            d.add(3, "x:a:1", "x:c:1")
+            self.assertGreater(self.server.command("TTL", key), 86400)
+            self.server.command("EXPIRE", "{poolmilter}:n:n1", 1000)
+            d.add(4, "x:a:1")
+            self.assertGreater(self.server.command("TTL", "{poolmilter}:n:n1"), 86400)
+
+    def test_a_flow_from_many_threads(self):
+        with self.drive() as d:
+            added, batches, refused, uncertain = d.flow("n1", 6, 700, 300, 50)()
+            self.assertEqual((refused, uncertain), (0, 0))
+            self.assertGreater(batches, 6)
+            self.assertEqual(sum(int(line.split()[2]) for line in d.tallies()), added)
+
+    def test_a_batch_keeps_redis_busy_only_shortly(self):
+        """As large as limiter_redis.h allows: LIMITER_REDIS_BATCH_KEYS with 16 fields."""
+        with open(os.path.join(os.environ["top_srcdir"], "src/io/limiter_redis.h")) as header:
+            keys = int(re.search(r"LIMITER_REDIS_BATCH_KEYS (\d+)", header.read()).group(1))
+        words = ["pool/acme/gmail.com/%d:field%d:12345" % (k, f) for k in range(keys) for f in range(16)]
+        with self.drive(command_ms=1000) as d:
+            d.add(1, "x:f:1")
+            times = []
+            for serial in range(2, 12):
+                self.server.command("CONFIG", "RESETSTAT")
+                self.assertEqual(d.add(serial, *words), "replied")
+                stats = self.server.command("INFO", "commandstats")
+                times.append(int(re.search(r"cmdstat_evalsha:calls=1,usec=(\d+)", stats).group(1)))
+            self.assertEqual(len(d.tallies()), keys * 16 + 1)
+            print("# %d keys with 16 fields: %s us" % (keys, sorted(times)))
+            self.assertLess(min(times), 10000)  # 5 ms and a slow machine's due
 
 
 class Strict(limiter_common.Case):
@@ -221,11 +291,15 @@ class Flushed(limiter_common.Case):
     def test_b2_script_flush(self):
         with self.drive() as d:
             for n in range(1, 6):
-                self.assertEqual(d.ask(CHARGE, "t:x:f:1:0").what, "allowed")
+                self.assertEqual(d.ask(CHARGE).what, "allowed")
                 self.assertEqual(used(self.server, "k"), n)
                 self.server.command("SCRIPT", "FLUSH")
+                self.assertEqual(d.add(n, "x:f:1"), "replied")
+                self.server.command("SCRIPT", "FLUSH")
+                self.assertEqual(d.add(n, "x:f:1"), "replied")
+                self.server.command("SCRIPT", "FLUSH")
             stats = self.server.command("INFO", "commandstats")
-            self.assertEqual(d.tell("tallies")[0], "x f 5")
+            self.assertEqual(d.tallies(), ["x f 5"])
             self.assertEqual(d.changes(), "u")
             self.assertIn("cmdstat_eval:", stats)
 
@@ -247,6 +321,16 @@ class Flushed(limiter_common.Case):
             self.server.command("FLUSHALL")
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.assertEqual(d.changes(), "u")
+
+    def test_b2_flushall_between_statistics(self):
+        """What was counted is gone with the serial: the same batch again counts once."""
+        with self.drive() as d:
+            self.assertEqual(d.add(1, "x:f:1"), "replied")
+            self.assertEqual(d.add(2, "x:f:1"), "replied")
+            self.server.command("FLUSHALL")
+            self.assertEqual(d.add(2, "x:f:1"), "replied")
+            self.assertEqual(d.add(3, "x:f:1"), "replied")
+            self.assertEqual(d.tallies(), ["x f 2"])
 
 
 class Settings(limiter_common.Case):

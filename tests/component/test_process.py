@@ -14,7 +14,6 @@ import signal
 import socket
 import stat
 import subprocess
-import threading
 import time
 from unittest import mock
 
@@ -28,56 +27,11 @@ BETA = daemon.pool("beta", "beta.example")
 FAKETIME = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
 
 
-class Load:
-    """Threads that deliver until they are told to end; what they got is in results."""
-
-    def __init__(self, server, threads=4, pool=ACME, data=None):
-        self.server, self.pool = server, pool
-        self.data = data or common.message(b"a@" + pool["sender_domain"].encode())
-        self.results, self.over = [], threading.Event()
-        self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join(30)
-
-    def _run(self):
-        session = None
-        while not self.over.is_set():
-            try:
-                session = session or mta.Session(self.server.address, login="acme")
-                result = session.deliver(self.data, b"a@example.com", [b"b@example.net"])
-                self.results.append(result)
-                if result.status != "lost":
-                    continue
-            except (OSError, milter.ProtocolError) as error:
-                self.results.append(error)
-                time.sleep(0.05)
-            session = None
-        if session:
-            session.quit()
-
-    def accepted(self):
-        return [result for result in self.results
-                if isinstance(result, mta.Result) and result.status == "accepted"]
-
-    def others(self):
-        return [result if isinstance(result, Exception) else (result.status, result.reply)
-                for result in self.results
-                if not isinstance(result, mta.Result) or result.status != "accepted"]
-
-
 class Stop(common.ComponentTest):
     def test_A2_sigterm_under_load(self):
         server = self.serve()
         zone = daemon.zone_for(ACME)
-        with Load(server) as load:
+        with common.Load(server) as load:
             self.assertTrue(daemon.wait_for(lambda: len(load.results) > 200, 30))
             started = time.monotonic()
             status = server.stop()
@@ -149,7 +103,7 @@ class Reload(common.ComponentTest):
         server = self.serve()
         zone = daemon.zone_for(ACME)
         count = daemon.scaled(500)
-        with Load(server, threads=2) as load:
+        with common.Load(server, threads=2) as load:
             for number in range(count):
                 server.write_config([ACME, BETA] if number % 2 else [ACME])
                 server.reload()

@@ -43,6 +43,10 @@ def headers(kind, *values):
     return in_pool("%s = (\n%s\n);" % (kind, ",\n".join("{ %s\n}" % v for v in values)))
 
 
+def redis(keys):
+    return top("redis: { %s\n};" % keys)
+
+
 def record(keys, name="big", domain="big.example"):
     """A good ISP record with more keys, or with a key of its own replaced."""
     own = ["%s = %s;" % item for item in (("name", '"%s"' % name), ("domains", '[ "%s" ]' % domain))
@@ -127,7 +131,7 @@ BAD = [
     ("unknown key", top("nonsense_key = 1; #! nonsense_key | unknown key")),
     ("misspelt key", top("control_heder = \"X-A\"; #! control_heder | did you mean \"control_header\"?")),
     ("misspelt key in a pool", in_pool('reurn_path = "keep"; #! pools[0].reurn_path | did you mean "return_path"?')),
-    ("key of a later issue", top('redis: { }; #! redis | unknown key')),
+    ("key of a later issue", in_pool('tracking_domain = "trk.example.com"; #! pools[0].tracking_domain | unknown key')),
     ("key in the wrong group", top('syslog: {\nlocal_part = "b"; #! syslog.local_part | unknown key\n};')),
     ("pool's key at the top", top('dkim_key = "@D@/key.pem"; #! dkim_key | unknown key')),
     ("capital letter in a key", top("No_pool = \"pass\"; #! No_pool | did you mean \"no_pool\"?")),
@@ -324,6 +328,42 @@ BAD = [
     ("count misspelt", in_pool('count = "mails"; #! pools[0].count | one of "recipients", "messages"')),
     ("total_limits in a pool", in_pool('total_limits = [ "1/day" ]; #! pools[0].total_limits | unknown key')),
     ("connections below zero", in_isp("connections = -1; #! isps[0].connections | -1: expected a number from 0")),
+    # --- redis ---
+    ("redis without an address", redis("#! redis.address | missing: expected it, or sentinels")),
+    ("redis without a port", redis('address = "127.0.0.1"; #! redis.address | expected HOST:PORT')),
+    ("redis at port 0", redis('address = "127.0.0.1:0"; #! redis.address | expected HOST:PORT')),
+    ("redis at a relative path", redis('address = "unix:redis.sock"; #! redis.address | or unix:/PATH')),
+    ("redis as a string", top('redis = "127.0.0.1:6379"; #! redis | is a string: expected')),
+    ("address and sentinels",
+     redis('address = "127.0.0.1:6379"; #! redis.address | not both\n'
+           'sentinels = [ "127.0.0.1:26379" ]; sentinel_master = "m";')),
+    ("sentinels without a master",
+     redis('sentinels = [ "127.0.0.1:26379" ]; #! redis.sentinel_master | together with sentinels only')),
+    ("master without sentinels",
+     redis('address = "127.0.0.1:6379";\nsentinel_master = "m"; #! redis.sentinel_master | with sentinels only')),
+    ("sentinel at a socket", redis('sentinels = [ "unix:/s" ]; #! redis.sentinels[0] | expected HOST:PORT')),
+    ("user without a password",
+     redis('address = "127.0.0.1:6379";\nusername = "p"; #! redis.username | expected a password_file with it')),
+    ("user with a blank", redis('username = "p q"; #! redis.username | without blanks')),
+    ("password that is not there",
+     redis('address = "127.0.0.1:6379";\npassword_file = "@D@/none"; #! redis.password_file | No such file')),
+    ("password in a directory",
+     redis('address = "127.0.0.1:6379";\npassword_file = "@D@"; #! redis.password_file | not a regular file')),
+    ("TLS over a socket",
+     redis('address = "unix:/run/redis.sock";\ntls: { }; #! redis.tls | UNIX socket')),
+    ("TLS with a CA that is not there",
+     redis('address = "127.0.0.1:6379";\ntls: { #! redis.tls | @D@/none\nca_file = "@D@/none"; };')),
+    ("TLS certificate without its key",
+     redis('address = "127.0.0.1:6379";\ntls: {\ncert_file = "@D@/c"; #! redis.tls.cert_file | with key_file only\n};')),
+    ("unknown key of redis", redis('adress = "127.0.0.1:6379"; #! redis.adress | did you mean "address"?')),
+    ("prefix with a brace", redis('prefix = "a{b"; #! redis.prefix | expected a name')),
+    ("no timeout", redis("command_timeout_ms = 0; #! redis.command_timeout_ms | from 5 to 10000")),
+    ("no connections", redis("connections = 0; #! redis.connections | from 1 to 1000")),
+    ("no nodes", redis("nodes = 0; #! redis.nodes | from 1 to 10000")),
+    ("when_down misspelt", redis('when_down = "open"; #! redis.when_down | one of "local", "accept", "defer"')),
+    ("no days of statistics", top("stats_days = 0; #! stats_days | from 1 to 3650")),
+    ("summary lines for ever", top("stats_interval = -1; #! stats_interval | from 0 to 86400")),
+    ("metrics at a relative path", top('metrics_file = "m.prom"; #! metrics_file | expected an absolute path')),
     ("two records with one domain",
      isps(record(""), record("", "b")), {},
      [("main.conf", 6, "isps[1].domains", '"big.example": record "big" (@D@/main.conf:3) has it already')]),

@@ -5,6 +5,8 @@ Runs `poolctl settings` (one line a key: path, type, default, expected, help) an
 """
 import os
 import re
+import shutil
+import subprocess
 import sys
 import unittest
 
@@ -19,7 +21,7 @@ SHIPPED = os.path.join(SOURCE, "conf", "isps.conf")
 INCLUDE = '@include "%s/isps.conf"'
 
 # A commented line that holds settings: "#" and a key or a brace, not prose.
-COMMENTED = re.compile(r"^#( *(?:\{ )?[a-z_]+ = .*)$")
+COMMENTED = re.compile(r"^#( *(?:(?:\{ )?[a-z_]+ = .*|[a-z_]+: \{ *(?:#.*)?|\};))$")
 TOKEN = re.compile(r'\s+|#[^\n]*|("(?:[^"\\]|\\.)*"|[A-Za-z_*][A-Za-z0-9_*-]*|[-+0-9.]+|[=:{}()\[\],;])')
 
 
@@ -172,6 +174,12 @@ class Sample(tap.TestCase):
         with Directory() as d:
             d.key("keys/ak.example.com.pem")
             d.key("keys/esp1.pem")
+            d.write("redis.pass", "secret\n")
+            os.chmod(d.path("redis.pass"), 0o640)
+            subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=redis",
+                            "-keyout", d.path("redis.key"), "-out", d.path("redis.pem")],
+                           check=True, stderr=subprocess.DEVNULL)
+            shutil.copy(d.path("redis.pem"), d.path("redis-ca.pem"))
             os.mkdir(d.path("pools.d"))
             for there, here in (("/etc/poolmilter/", d.path("")), ("/run/poolmilter/", d.path("")),
                                 ('user = "poolmilter"', 'user = "%s"' % d.user),
@@ -186,7 +194,12 @@ class Sample(tap.TestCase):
         self.check(self.text)
 
     def test_sample_loads_with_every_key(self):
-        self.check(uncommented(self.text))
+        text = uncommented(self.text)
+        master, address = 'sentinel_master = "mymaster";', 'address = "127.0.0.1:6379";'
+        self.assertIn(master, text)
+        self.assertIn(address, text)
+        self.check(text.replace(master, ""))
+        self.check(text.replace(address, "").replace("sentinels = [ ]", 'sentinels = [ "10.0.0.1:26379" ]'))
 
     def test_manual_lists_every_key(self):
         status, output, _ = run("settings", "--man")

@@ -4,6 +4,9 @@
         server.command("SET", "a", "1")
         server.pause(), server.resume(), server.kill(), server.start()
     with redis.Sentinel(server) as sentinel: ...
+    with redis.Replicated() as trio:            # a master, its replica, and the sentinel of both
+        trio.master.kill(), trio.await_failover()
+    with redis.Monitor(server) as monitor: ...  # then monitor.lines: what the server did meanwhile
     with redis.Proxy(server) as proxy:
         proxy.fault = redis.delay(0.5)
 
@@ -169,15 +172,19 @@ class Sentinel(Server):
 
     def _lines(self):
         watch = "127.0.0.1 %d 1" % self.master.port
-        return ["bind 127.0.0.1", "port %d" % self.port, "daemonize no", "dir %s" % self.directory,
-                "sentinel monitor mymaster %s" % watch,
-                "sentinel down-after-milliseconds mymaster 500",
-                "sentinel failover-timeout mymaster 3000"]
+        lines = ["bind 127.0.0.1", "port %d" % self.port, "daemonize no", "dir %s" % self.directory,
+                 "sentinel monitor mymaster %s" % watch,
+                 "sentinel down-after-milliseconds mymaster 500",
+                 "sentinel failover-timeout mymaster 3000"]
+        if self.master.password:
+            lines.append("sentinel auth-pass mymaster %s" % self.master.password)
+        return lines
 
     def start(self):
         super().start()
         with contextlib.suppress(Error):  # Redis 7: quicker than every 10 s
-            self.command("SENTINEL", "DEBUG", "INFO-PERIOD", 200, "PING-PERIOD", 100)
+            # It promotes only who has answered INFO within five ping periods, and then asks once a second.
+            self.command("SENTINEL", "DEBUG", "INFO-PERIOD", 200, "PING-PERIOD", 300)
         return self
 
     def ready(self):
@@ -190,6 +197,80 @@ class Sentinel(Server):
 
     def master_port(self):
         return int(self.command("SENTINEL", "get-master-addr-by-name", "mymaster")[1])
+
+
+class Replicated:
+    """A master, a replica, and a sentinel that is ready to promote it.  Who asks the sentinel needs no password."""
+
+    def __init__(self, password=None):
+        self.master = Server("repl-diskless-sync-delay 0", password=password)
+        self.replica = Server("replicaof 127.0.0.1 %d" % self.master.port,
+                              *(["masterauth %s" % password] if password else []), password=password)
+        self.sentinel = Sentinel(self.master)
+
+    def start(self):
+        self.master.start()
+        self.replica.start()
+        self._await(lambda: "master_link_status:up" in self.replica.command("INFO", "replication"))
+        self.sentinel.start()
+        self._await(self.sentinel.ready)
+        return self
+
+    def stop(self):
+        for server in (self.sentinel, self.replica, self.master):
+            server.stop()
+
+    def await_failover(self):
+        """Until the replica is the master, and the sentinel says so."""
+        self._await(lambda: self.sentinel.master_port() == self.replica.port)
+        self._await(lambda: "role:master" in self.replica.command("INFO", "replication"))
+
+    @staticmethod
+    def _await(condition):
+        end = time.monotonic() + 20
+        while not condition():
+            if time.monotonic() > end:
+                raise Error("the replication does not come about")
+            time.sleep(0.02)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.stop()
+
+
+class Monitor:
+    """MONITOR's lines, as bytes, between the beginning and stop()."""
+
+    def __init__(self, server):
+        self.lines = []
+        self._server = server
+        self._client = server.client(timeout=None)
+        self._client.command("MONITOR")
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._client._file:
+                if line.endswith(b'"ECHO" "no more"\r\n'):
+                    return
+                self.lines.append(line)
+
+    def stop(self):
+        """All that the server did until now is in lines then."""
+        if self._reader.is_alive():
+            self._server.command("ECHO", "no more")
+            self._reader.join(60)
+            self._client.close()
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.stop()
 
 
 # Faults: called with a chunk of what the server sends and a send function; True: go on.

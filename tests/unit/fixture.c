@@ -256,3 +256,56 @@ fixture_under_a_second(clock_t begun)
 {
 	return clock() - begun < CLOCKS_PER_SEC * (INSTRUMENTED ? 10 : 1);
 }
+
+void
+fixture_tools_init(struct fixture_tools *t, const struct signer *signer,
+		   const struct injector *injector, const struct limiter *limiter)
+{
+	t->hours = tally_table_new(1000);
+	t->tools = (struct session_tools){.signer = signer,
+					  .injector = injector,
+					  .limiter = limiter,
+					  .reached = reached_new(),
+					  .stats = stats_new(t->hours)};
+}
+
+void
+fixture_tools_clear(struct fixture_tools *t)
+{
+	reached_free(t->tools.reached);
+	stats_free(t->tools.stats);
+	tally_table_free(t->hours);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char *
+fixture_joined(GPtrArray *texts, const char *separator)
+{
+	char *text;
+
+	g_ptr_array_sort(texts, by_text);
+	g_ptr_array_add(texts, NULL);
+	text = g_strjoinv(separator, (char **)texts->pdata);
+	g_ptr_array_unref(texts);
+	return text;
+}
+
+void
+fixture_tally(const char *key, const char *field, int64_t value, void *texts)
+{
+	g_ptr_array_add(texts, g_strdup_printf("%s|%s=%" G_GINT64_FORMAT, key, field, (gint64)value));
+}
+
+char *
+fixture_tallies(struct tally_table *t, const char *separator)
+{
+	GPtrArray *texts = g_ptr_array_new_with_free_func(g_free);
+
+	tally_table_each(t, fixture_tally, texts);
+	return fixture_joined(texts, separator);
+}

@@ -11,6 +11,7 @@
 #include "core/message.h"
 #include "core/settings.h"
 #include "core/sign.h"
+#include "daemon/session.h"
 #include "io/keystore.h"
 
 #include <setjmp.h>
@@ -94,5 +95,21 @@ bool fixture_under_a_second(clock_t begun);
 
 /** Runs f in a child process with standard error going to a file, and returns what stands there. */
 char *fixture_stderr_of(void (*f)(void));
+
+/** What a session works with; limiter and injector may be NULL. Give back with the next function. */
+struct fixture_tools {
+	struct session_tools tools;
+	struct tally_table *hours;
+};
+void fixture_tools_init(struct fixture_tools *t, const struct signer *signer,
+			const struct injector *injector, const struct limiter *limiter);
+void fixture_tools_clear(struct fixture_tools *t);
+
+/** Sorts texts and joins them with separator between; frees the array, which frees its texts. */
+char *fixture_joined(GPtrArray *texts, const char *separator);
+
+/** All numbers of a table, "key|field=value", sorted (g_free it); fixture_tally() adds one to a GPtrArray. */
+char *fixture_tallies(struct tally_table *t, const char *separator);
+void fixture_tally(const char *key, const char *field, int64_t value, void *texts);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * test_limiter_memory - the limiter's driver in memory: all or none, statistics, state, many threads.
+ * test_limiter_memory - the limiter's driver in memory: all or none, state, many threads.
  *
  * Time is simulated, except where threads race: there it runs faster than it should, and each thread
  * notes the time that the limiter saw.
@@ -33,11 +33,11 @@ rule(const char *text)
 
 /* Asks for charges; the answer, with *which and *wait where they are wanted. */
 static enum limiter_answer
-ask(struct limiter_memory *l, const struct charge *charges, guint n, bool only_look, guint *which,
+ask(struct limiter_memory *l, const struct charge *charges, guint n, enum limiter_mode mode, guint *which,
     int64_t *wait)
 {
 	const struct limiter *facade = limiter_memory_facade(l);
-	struct limiter_request request = {.charges = charges, .n_charges = n, .only_look = only_look};
+	struct limiter_request request = {.charges = charges, .n_charges = n, .mode = mode};
 	struct limiter_result result = {99, 99, NULL};
 	enum limiter_answer answer = facade->ask(facade->context, &request, &result);
 
@@ -55,7 +55,7 @@ ask_one(struct limiter_memory *l, const char *key, const char *limit, uint32_t a
 {
 	struct charge charge = {key, rule(limit), amount};
 
-	return ask(l, &charge, 1, false, NULL, NULL);
+	return ask(l, &charge, 1, LIMITER_CHARGE, NULL, NULL);
 }
 
 struct find_use {
@@ -146,23 +146,23 @@ static const struct {
 };
 
 static void
-check_request(size_t i, bool only_look)
+check_request(size_t i, enum limiter_mode mode)
 {
 	int64_t now = 1000 * SECOND, wait;
 	struct limiter_memory *l = limiter_memory_new(1, clock_of, &now);
 	const char *name = requests[i].name;
-	bool charged = requests[i].answer == LIMITER_ALLOWED && !only_look;
+	bool charged = requests[i].answer == LIMITER_ALLOWED && mode == LIMITER_CHARGE;
 	struct charge charges[4];
 	guint n = 0, which;
 
 	for (; n < 4 && requests[i].charges[n].key != NULL; n++) {
 		charges[n] = (struct charge){requests[i].charges[n].key, rule(requests[i].charges[n].limit),
 					     requests[i].charges[n].before};
-		check_int(name, ask(l, &charges[n], 1, false, NULL, NULL), LIMITER_ALLOWED);
+		check_int(name, ask(l, &charges[n], 1, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
 		charges[n].amount = requests[i].charges[n].amount;
 	}
 	now += SECOND;
-	check_int(name, ask(l, charges, n, only_look, &which, &wait), requests[i].answer);
+	check_int(name, ask(l, charges, n, mode, &which, &wait), requests[i].answer);
 	check_int(name, which, requests[i].which);
 	check_int(name, wait < 0 ? wait : wait / SECOND, requests[i].wait_s);
 	for (guint k = 0; k < n; k++) {
@@ -182,8 +182,8 @@ test_requests(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(requests); i++) {
-		check_request(i, false);
-		check_request(i, true);
+		check_request(i, LIMITER_CHARGE);
+		check_request(i, LIMITER_LOOK);
 	}
 }
 
@@ -199,9 +199,9 @@ test_many_charges(void **state)
 	(void)state;
 	for (guint i = 0; i < 600; i++)
 		charges[i] = (struct charge){g_strdup_printf("key %u", i % 300), {10, 60}, 4};
-	assert_int_equal(ask(l, charges, 600, false, NULL, NULL), LIMITER_ALLOWED);
+	assert_int_equal(ask(l, charges, 600, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
 	charges[0].amount = 0; /* key 0 has room for 0 + 2, all others for 2 of 8 */
-	assert_int_equal(ask(l, charges, 600, false, &which, NULL), LIMITER_OVER);
+	assert_int_equal(ask(l, charges, 600, LIMITER_CHARGE, &which, NULL), LIMITER_OVER);
 	assert_int_equal(which, 1);
 	assert_int_equal(uses(l), 300);
 	for (guint i = 0; i < 600; i++) {
@@ -271,7 +271,7 @@ offers(const char *const *limits, guint n, int amount_max, int64_t gap, int64_t 
 
 		for (guint i = 0; i < n; i++)
 			charges[i].amount = a.amount;
-		if (ask(l, charges, n, false, &which, NULL) == LIMITER_ALLOWED) {
+		if (ask(l, charges, n, LIMITER_CHARGE, &which, NULL) == LIMITER_ALLOWED) {
 			g_array_append_val(accepted, a);
 			continue;
 		}
@@ -360,34 +360,29 @@ test_clock_jumps(void **state)
 	limiter_memory_free(l);
 }
 
-/* What must be written down again: charges and tallies, not looks and refusals. */
+/* What must be written down again: charges, not looks and refusals. */
 static void
 test_changes(void **state)
 {
 	const struct charge charge = {"a", {1, 60}, 1};
-	const struct tally tally = {"pool/a/1", "messages", 1, TALLY_OVER};
 	int64_t now = 0;
 	struct limiter_memory *l = limiter_memory_new(1, clock_of, &now);
 	const struct limiter *f = limiter_memory_facade(l);
-	struct limiter_request request = {.charges = &charge, .n_charges = 1, .only_look = true};
+	struct limiter_request request = {.charges = &charge, .n_charges = 1, .mode = LIMITER_LOOK};
 	struct limiter_result result;
 
 	(void)state;
 	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_ALLOWED);
 	assert_int_equal(limiter_memory_changes(l), 0);
-	request.only_look = false;
+	request.mode = LIMITER_CHARGE;
 	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_ALLOWED);
 	assert_int_equal(limiter_memory_changes(l), 1);
 	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_OVER);
 	assert_int_equal(limiter_memory_changes(l), 1);
-	request.tallies = &tally;
-	request.n_tallies = 1;
-	assert_int_equal(f->ask(f->context, &request, &result), LIMITER_OVER);
-	assert_int_equal(limiter_memory_changes(l), 2);
 	assert_false(limiter_memory_reset(l, "b"));
-	assert_int_equal(limiter_memory_changes(l), 2);
+	assert_int_equal(limiter_memory_changes(l), 1);
 	assert_true(limiter_memory_reset(l, "a"));
-	assert_int_equal(limiter_memory_changes(l), 3);
+	assert_int_equal(limiter_memory_changes(l), 2);
 	limiter_memory_free(l);
 }
 
@@ -400,23 +395,14 @@ test_system_clock(void **state)
 	int64_t wait;
 
 	(void)state;
-	assert_int_equal(ask(l, &charge, 1, false, NULL, NULL), LIMITER_ALLOWED);
+	assert_int_equal(ask(l, &charge, 1, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
 	g_usleep(2000);
-	assert_int_equal(ask(l, &charge, 1, false, NULL, &wait), LIMITER_OVER);
+	assert_int_equal(ask(l, &charge, 1, LIMITER_CHARGE, NULL, &wait), LIMITER_OVER);
 	assert_true(wait > 0 && wait <= 60 * SECOND - 2000);
 	limiter_memory_free(l);
 }
 
 /* ---- memory is bounded, and given back */
-
-static guint
-keys(struct limiter_memory *l)
-{
-	struct limiter_size size;
-
-	limiter_memory_size(l, &size);
-	return size.keys;
-}
 
 static void
 test_dead_entries_go(void **state)
@@ -434,7 +420,7 @@ test_dead_entries_go(void **state)
 	for (int i = 0; i < 50000; i++, now += 1000) {
 		g_snprintf(key, sizeof key, "second %d", i);
 		assert_int_equal(ask_one(l, key, "1/second", 1), LIMITER_ALLOWED);
-		assert_true(keys(l) <= 2 * (2000 + 1000) + 2 * LIMIT_TABLE_SHARDS);
+		assert_true(limiter_memory_size(l) <= 2 * (2000 + 1000) + 2 * LIMIT_TABLE_SHARDS);
 	}
 	assert_int_equal(uses(l), 2000 + 999);
 	/* Requests for one shard's keys alone sweep that; the others are swept when they are asked. */
@@ -443,7 +429,7 @@ test_dead_entries_go(void **state)
 		g_snprintf(key, sizeof key, "key %d", i % 100);
 		assert_int_equal(ask_one(l, key, "1000/second", 1), LIMITER_ALLOWED);
 	}
-	assert_true(keys(l) <= 100 + 2 * LIMIT_TABLE_SHARDS);
+	assert_true(limiter_memory_size(l) <= 100 + 2 * LIMIT_TABLE_SHARDS);
 	limiter_memory_free(l);
 }
 
@@ -456,16 +442,16 @@ test_no_room(void **state)
 	char key[8];
 
 	(void)state;
-	limiter_memory_set_max(l, 10, 10);
+	limiter_memory_set_max(l, 10);
 	for (int i = 0; i < 9; i++) {
 		g_snprintf(key, sizeof key, "%d", i);
 		assert_int_equal(ask_one(l, key, "9/minute", 1), LIMITER_ALLOWED);
 	}
-	assert_int_equal(ask(l, charges, 3, false, NULL, NULL), LIMITER_FAILED); /* two are new */
+	assert_int_equal(ask(l, charges, 3, LIMITER_CHARGE, NULL, NULL), LIMITER_FAILED); /* two are new */
 	assert_int_equal(used(l, "0", "9/minute"), 1);
-	assert_int_equal(ask(l, charges, 3, true, NULL, NULL), LIMITER_ALLOWED); /* takes no room */
-	assert_int_equal(ask(l, charges, 2, false, NULL, NULL), LIMITER_ALLOWED);
-	assert_int_equal(ask(l, charges, 2, false, NULL, NULL), LIMITER_ALLOWED); /* none is new */
+	assert_int_equal(ask(l, charges, 3, LIMITER_LOOK, NULL, NULL), LIMITER_ALLOWED); /* takes no room */
+	assert_int_equal(ask(l, charges, 2, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
+	assert_int_equal(ask(l, charges, 2, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED); /* none is new */
 	assert_int_equal(ask_one(l, "y", "9/minute", 1), LIMITER_FAILED);
 	assert_int_equal(ask_one(l, "0", "8/minute", 1), LIMITER_FAILED);
 	assert_int_equal(uses(l), 10);
@@ -475,9 +461,9 @@ test_no_room(void **state)
 		ask_one(l, key, "9/second", 1);
 		now += SECOND;
 	}
-	assert_true(keys(l) <= 10);
-	limiter_memory_set_max(l, 1000, 10);
-	assert_int_equal(ask(l, charges, 3, false, NULL, NULL), LIMITER_ALLOWED);
+	assert_true(limiter_memory_size(l) <= 10);
+	limiter_memory_set_max(l, 1000);
+	assert_int_equal(ask(l, charges, 3, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
 	limiter_memory_free(l);
 }
 
@@ -490,14 +476,14 @@ test_room_from_own_entries(void **state)
 	struct charge charges[] = {{"a", {9, 1}, 1}, {"a", {9, 2}, 1}, {"a", {9, 3}, 1}};
 
 	(void)state;
-	limiter_memory_set_max(l, 2, 10);
-	assert_int_equal(ask(l, charges, 2, false, NULL, NULL), LIMITER_ALLOWED);
+	limiter_memory_set_max(l, 2);
+	assert_int_equal(ask(l, charges, 2, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
 	now += 5 * SECOND;
-	assert_int_equal(ask(l, charges, 3, false, NULL, NULL), LIMITER_FAILED);
-	assert_int_equal(ask(l, charges + 1, 2, false, NULL, NULL), LIMITER_ALLOWED);
+	assert_int_equal(ask(l, charges, 3, LIMITER_CHARGE, NULL, NULL), LIMITER_FAILED);
+	assert_int_equal(ask(l, charges + 1, 2, LIMITER_CHARGE, NULL, NULL), LIMITER_ALLOWED);
 	assert_int_equal(used(l, "a", "9/2s"), 1);
 	assert_int_equal(used(l, "a", "9/3s"), 1);
-	assert_int_equal(keys(l), 2);
+	assert_int_equal(limiter_memory_size(l), 2);
 	limiter_memory_free(l);
 }
 
@@ -522,186 +508,72 @@ test_reset(void **state)
 	limiter_memory_free(l);
 }
 
-/* ---- statistics */
+/* ---- the state */
 
-static void
-collect_tally(const char *key, const char *field, int64_t value, void *context)
+/* What the file has. */
+struct counters {
+	struct limiter_memory *l;
+	struct tally_table *t;
+};
+
+static struct counters
+counters_new(int64_t *clock)
 {
-	g_ptr_array_add(context, g_strdup_printf("%s|%s=%" PRId64, key, field, value));
-}
-
-static gint
-by_text(gconstpointer a, gconstpointer b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* "key|field=value" of all tallies, sorted, with a blank between. */
-static char *
-tallies(struct limiter_memory *l)
-{
-	GPtrArray *all = g_ptr_array_new_with_free_func(g_free);
-	char *text;
-
-	limiter_memory_each_tally(l, collect_tally, all);
-	g_ptr_array_sort(all, by_text);
-	g_ptr_array_add(all, NULL);
-	text = g_strjoinv(" ", (char **)all->pdata);
-	g_ptr_array_free(all, TRUE);
-	return text;
+	return (struct counters){limiter_memory_new(1, clock_of, clock), tally_table_new(TALLY_KEYS_MAX)};
 }
 
 static void
-check_tallies(const char *name, struct limiter_memory *l, const char *want)
+counters_free(struct counters c)
 {
-	char *got = tallies(l);
+	limiter_memory_free(c.l);
+	tally_table_free(c.t);
+}
+
+static void
+check_tallies(const char *name, struct tally_table *t, const char *want)
+{
+	char *got = fixture_tallies(t, " ");
 
 	check_string(name, got, want);
 	g_free(got);
 }
 
-static void
-test_tallies(void **state)
-{
-	static const struct tally list[] = {
-		{"acme/26", "messages", 1, TALLY_ALLOWED}, {"acme/26", "octets", 5000, TALLY_ALLOWED},
-		{"acme/26", "deferred", 1, TALLY_OVER},	   {"acme/26", "offered", 1, TALLY_ALWAYS},
-		{"all/26", "offered", 1, TALLY_ALWAYS},	   {"all/26", "offered", 2, TALLY_ALWAYS},
-	};
-	int64_t now = 0;
-	struct limiter_memory *l = limiter_memory_new(1, clock_of, &now);
-	const struct limiter *facade = limiter_memory_facade(l);
-	struct charge charge = {"a", {1, 60}, 1};
-	struct limiter_request request = {&charge, 1, list, G_N_ELEMENTS(list), true};
-	struct limiter_result result;
-
-	(void)state;
-	assert_int_equal(facade->ask(facade->context, &request, &result), LIMITER_ALLOWED);
-	check_tallies("looked", l, "");
-	request.only_look = false;
-	assert_int_equal(facade->ask(facade->context, &request, &result), LIMITER_ALLOWED);
-	check_tallies("allowed", l,
-		      "acme/26|messages=1 acme/26|octets=5000 acme/26|offered=1 all/26|offered=3");
-	assert_int_equal(facade->ask(facade->context, &request, &result), LIMITER_OVER);
-	check_tallies("over", l,
-		      "acme/26|deferred=1 acme/26|messages=1 acme/26|octets=5000 acme/26|offered=2 "
-		      "all/26|offered=6");
-	request.n_charges = 0;
-	assert_int_equal(facade->ask(facade->context, &request, &result), LIMITER_ALLOWED);
-	check_tallies("only tallies", l,
-		      "acme/26|deferred=1 acme/26|messages=2 acme/26|octets=10000 acme/26|offered=3 "
-		      "all/26|offered=9");
-	limiter_memory_set_max(l, 0, 10);
-	request.n_charges = 1;
-	charge.key = "new";
-	assert_int_equal(facade->ask(facade->context, &request, &result), LIMITER_FAILED);
-	g_free(result.why);
-	check_tallies("failed: not one more", l,
-		      "acme/26|deferred=1 acme/26|messages=2 acme/26|octets=10000 acme/26|offered=3 "
-		      "all/26|offered=9");
-	limiter_memory_free(l);
-}
-
-static void
-tally(struct limiter_memory *l, const char *key, const char *field, int64_t by)
-{
-	struct tally t = {key, field, by, TALLY_ALWAYS};
-	struct limiter_request request = {.tallies = &t, .n_tallies = 1};
-	struct limiter_result result;
-	const struct limiter *facade = limiter_memory_facade(l);
-
-	assert_int_equal(facade->ask(facade->context, &request, &result), LIMITER_ALLOWED);
-}
-
-static void
-test_tallies_are_bounded(void **state)
-{
-	struct limiter_memory *l = limiter_memory_new(1, NULL, NULL);
-	struct limiter_size size;
-	char field[16];
-
-	(void)state;
-	limiter_memory_set_max(l, 10, 2);
-	tally(l, "a/1", "n", INT64_MAX);
-	tally(l, "a/1", "n", 1);
-	tally(l, "a/1", "m", INT64_MIN);
-	tally(l, "a/1", "m", -1);
-	tally(l, "b/1", "n", -5);
-	tally(l, "c/1", "n", 1);
-	tally(l, "c/1", "n", 1);
-	check_tallies("two keys", l,
-		      "a/1|m=-9223372036854775808 a/1|n=9223372036854775807 b/1|n=-5");
-	limiter_memory_size(l, &size);
-	assert_int_equal(size.tallies, 2);
-	assert_int_equal(size.lost, 2);
-	for (int i = 0; i < 200; i++) {
-		g_snprintf(field, sizeof field, "f%d", i);
-		tally(l, "b/1", field, 1);
-	}
-	limiter_memory_size(l, &size);
-	assert_int_equal(size.lost, 2 + 200 - (TALLY_FIELDS_MAX - 2));
-	limiter_memory_drop_tallies(l, "2");
-	tally(l, "c/1", "n", 1);
-	check_tallies("room again", l, "c/1|n=1");
-	limiter_memory_free(l);
-}
-
-static void
-test_old_tallies_are_dropped(void **state)
-{
-	struct limiter_memory *l = limiter_memory_new(1, NULL, NULL);
-
-	(void)state;
-	tally(l, "pool/acme/2026103123", "n", 1);
-	tally(l, "pool/acme/2026110100", "n", 2);
-	tally(l, "isp/zzz/2026103123", "n", 3);
-	tally(l, "aaa/2026110101", "n", 4);
-	tally(l, "2026103122", "n", 5);
-	tally(l, "no hour", "n", 6);
-	limiter_memory_drop_tallies(l, "2026110100");
-	check_tallies("October is gone", l,
-		      "aaa/2026110101|n=4 no hour|n=6 pool/acme/2026110100|n=2");
-	limiter_memory_free(l);
-}
-
-/* ---- the state */
-
-static struct limiter_memory *
+static struct counters
 reader(const char *name, int64_t *clock, int64_t wall, const char *text, size_t len, bool want)
 {
-	struct limiter_memory *l = limiter_memory_new(1, clock_of, clock);
+	struct counters c = counters_new(clock);
 	const char *why = NULL;
-	bool ok = limiter_memory_read(l, wall, text, len, &why);
+	bool ok = limiter_memory_read(c.l, c.t, wall, text, len, &why);
 
 	if (ok != want)
 		fail_msg("case \"%s\": read %d: %s", name, ok, why != NULL ? why : "(NULL)");
 	check_int(name, why != NULL, !want);
 	if (!ok) { /* still empty */
-		check_int(name, keys(l), 0);
-		check_tallies(name, l, "");
+		check_int(name, limiter_memory_size(c.l), 0);
+		check_tallies(name, c.t, "");
 	}
-	return l;
+	return c;
 }
 
 /* Some charges at several times, odd keys, some tallies. */
-static struct limiter_memory *
+static struct counters
 filled(int64_t *clock)
 {
-	struct limiter_memory *l = limiter_memory_new(1, clock_of, clock);
+	struct counters c = counters_new(clock);
 
 	for (int i = 0; i < 30; i++, *clock += SECOND / 2) {
-		assert_int_equal(ask_one(l, "pool acme", "3/second", 1), LIMITER_ALLOWED);
-		assert_int_equal(ask_one(l, "pool acme", "1000/day", 7), LIMITER_ALLOWED);
-		assert_int_equal(ask_one(l, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute", 2),
+		assert_int_equal(ask_one(c.l, "pool acme", "3/second", 1), LIMITER_ALLOWED);
+		assert_int_equal(ask_one(c.l, "pool acme", "1000/day", 7), LIMITER_ALLOWED);
+		assert_int_equal(ask_one(c.l, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute", 2),
 				 LIMITER_ALLOWED);
 	}
-	assert_int_equal(ask_one(l, "", "10/hour", 4), LIMITER_ALLOWED);
-	tally(l, "pool/ac me/2026112013", "messages", 123456789);
-	tally(l, "pool/ac me/2026112013", "100 %", -1);
-	tally(l, "", "", 5);
-	tally(l, "", "most", INT64_MAX);
-	tally(l, "", "least", INT64_MIN);
-	return l;
+	assert_int_equal(ask_one(c.l, "", "10/hour", 4), LIMITER_ALLOWED);
+	tally_table_add(c.t, "pool/ac me/2026112013", "messages", 123456789);
+	tally_table_add(c.t, "pool/ac me/2026112013", "100 %", -1);
+	tally_table_add(c.t, "", "", 5);
+	tally_table_add(c.t, "", "most", INT64_MAX);
+	tally_table_add(c.t, "", "least", INT64_MIN);
+	return c;
 }
 
 static char *
@@ -711,36 +583,43 @@ static void
 test_state_round_trip(void **state)
 {
 	int64_t clock = 5000 * SECOND, later = 12;
-	struct limiter_memory *l = filled(&clock), *again;
+	struct counters c = filled(&clock), again;
 	struct buf first = BUF_INIT, second = BUF_INIT;
 	char *want, *got;
 
 	(void)state;
 	buf_puts(&first, "before");
-	limiter_memory_write(l, WALL, &first);
+	limiter_memory_write(c.l, c.t, WALL, &first);
 	assert_false(buf_failed(&first));
 	again = reader("again", &later, WALL, first.data + 6, first.len - 6, true);
-	want = all_uses(l);
-	got = all_uses(again);
+	want = all_uses(c.l);
+	got = all_uses(again.l);
 	check_string("uses", got, want);
 	g_free(got);
-	got = tallies(l);
-	check_tallies("tallies", again, got);
+	got = fixture_tallies(c.t, " ");
+	check_tallies("tallies", again.t, got);
 	g_free(want);
 	g_free(got);
-	assert_int_equal(used(again, "pool acme", "3/second"), 1);
-	assert_int_equal(used(again, "pool acme", "1000/day"), 210);
-	assert_int_equal(used(again, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute"), 60);
-	assert_int_equal(used(again, "", "10/hour"), 4);
-	limiter_memory_write(again, WALL, &second); /* written again, not one octet differs */
+	assert_int_equal(used(again.l, "pool acme", "3/second"), 1);
+	assert_int_equal(used(again.l, "pool acme", "1000/day"), 210);
+	assert_int_equal(used(again.l, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute"), 60);
+	assert_int_equal(used(again.l, "", "10/hour"), 4);
+	limiter_memory_write(again.l, again.t, WALL, &second); /* written again, not one octet differs */
 	assert_int_equal(first.len - 6, second.len);
 	assert_memory_equal(first.data + 6, second.data, second.len);
-	assert_false(limiter_memory_read(again, WALL, second.data, second.len, &(const char *){NULL}));
-	assert_int_equal(used(again, "", "10/hour"), 4); /* in use: refused, and nothing is lost */
+	assert_false(limiter_memory_read(again.l, again.t, WALL, second.data, second.len,
+					 &(const char *){NULL}));
+	assert_int_equal(used(again.l, "", "10/hour"), 4); /* in use: refused, and nothing is lost */
+	counters_free(again);
+	again = counters_new(&later);
+	tally_table_add(again.t, "a", "n", 1);
+	assert_false(limiter_memory_read(again.l, again.t, WALL, second.data, second.len,
+					 &(const char *){NULL}));
+	check_tallies("statistics in use", again.t, "a|n=1");
 	buf_free(&first);
 	buf_free(&second);
-	limiter_memory_free(l);
-	limiter_memory_free(again);
+	counters_free(c);
+	counters_free(again);
 }
 
 static void
@@ -755,14 +634,9 @@ static char *
 all_uses(struct limiter_memory *l)
 {
 	GPtrArray *all = g_ptr_array_new_with_free_func(g_free);
-	char *text;
 
 	limiter_memory_each(l, collect_use, all);
-	g_ptr_array_sort(all, by_text);
-	g_ptr_array_add(all, NULL);
-	text = g_strjoinv("\n", (char **)all->pdata);
-	g_ptr_array_free(all, TRUE);
-	return text;
+	return fixture_joined(all, "\n");
 }
 
 /* Read again after some time, with the machine's clock begun anew. */
@@ -781,55 +655,54 @@ test_state_ages(void **state)
 		{"the time of day an hour back: they count from now on", -3600, 60, 210},
 	};
 	int64_t clock = 5000 * SECOND;
-	struct limiter_memory *l = filled(&clock);
+	struct counters c = filled(&clock);
 	struct buf out = BUF_INIT;
 
 	(void)state;
-	limiter_memory_write(l, WALL, &out);
+	limiter_memory_write(c.l, c.t, WALL, &out);
 	for (size_t i = 0; i < G_N_ELEMENTS(ages); i++) {
 		int64_t later = 3 * SECOND;
-		struct limiter_memory *again = reader(ages[i].name, &later,
-						      WALL + ages[i].after_s * SECOND, out.data,
-						      out.len, true);
+		struct counters again = reader(ages[i].name, &later, WALL + ages[i].after_s * SECOND,
+					       out.data, out.len, true);
 
-		check_int(ages[i].name, used(again, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute"),
+		check_int(ages[i].name, used(again.l, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute"),
 			  ages[i].minute);
-		check_int(ages[i].name, used(again, "pool acme", "1000/day"), ages[i].day);
+		check_int(ages[i].name, used(again.l, "pool acme", "1000/day"), ages[i].day);
 		later += 60 * SECOND; /* never longer than a window */
-		check_int(ages[i].name, used(again, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute"), 0);
-		limiter_memory_free(again);
+		check_int(ages[i].name, used(again.l, "caf\xc3\xa9 100%/x\r\n\x7f\x01", "99/minute"), 0);
+		counters_free(again);
 	}
 	buf_free(&out);
-	limiter_memory_free(l);
+	counters_free(c);
 }
 
 static void
 test_state_damaged(void **state)
 {
 	int64_t clock = 5000 * SECOND;
-	struct limiter_memory *l = filled(&clock);
+	struct counters c = filled(&clock);
 	struct buf out = BUF_INIT;
 	char *text;
 
 	(void)state;
-	limiter_memory_write(l, WALL, &out);
+	limiter_memory_write(c.l, c.t, WALL, &out);
 	for (size_t len = 0; len < out.len; len++) {
 		text = g_memdup2(out.data, len); /* no octet to spare: a read beyond is seen by ASan */
-		limiter_memory_free(reader("cut", &clock, WALL, len > 0 ? text : "", len, false));
+		counters_free(reader("cut", &clock, WALL, len > 0 ? text : "", len, false));
 		g_free(text);
 	}
 	text = g_strdup(out.data);
 	for (size_t i = 0; i < out.len; i++) {
 		text[i] ^= (char)(1 << i % 8);
-		limiter_memory_free(reader("a bit turned", &clock, WALL, text, out.len, false));
+		counters_free(reader("a bit turned", &clock, WALL, text, out.len, false));
 		text[i] = out.data[i];
 	}
-	limiter_memory_free(reader("whole", &clock, WALL, text, out.len, true));
+	counters_free(reader("whole", &clock, WALL, text, out.len, true));
 	g_free(text);
 	buf_puts(&out, "\n");
-	limiter_memory_free(reader("something after it", &clock, WALL, out.data, out.len, false));
+	counters_free(reader("something after it", &clock, WALL, out.data, out.len, false));
 	buf_free(&out);
-	limiter_memory_free(l);
+	counters_free(c);
 }
 
 /* Lines with a right checksum; the clock stands at 1000 s, the time of day too. */
@@ -909,14 +782,14 @@ check_future_charge(void)
 {
 	int64_t clock = 1000 * SECOND;
 	char *text = with_checksum("charge 5 60 a 990000000 3 2000000000 2\n");
-	struct limiter_memory *l = reader("future", &clock, clock, text, strlen(text), true);
+	struct counters c = reader("future", &clock, clock, text, strlen(text), true);
 
-	check_int("future", used(l, "a", "5/minute"), 5);
+	check_int("future", used(c.l, "a", "5/minute"), 5);
 	clock += 50 * SECOND;
-	check_int("future", used(l, "a", "5/minute"), 2);
+	check_int("future", used(c.l, "a", "5/minute"), 2);
 	clock += 10 * SECOND;
-	check_int("future", used(l, "a", "5/minute"), 0);
-	limiter_memory_free(l);
+	check_int("future", used(c.l, "a", "5/minute"), 0);
+	counters_free(c);
 	g_free(text);
 }
 
@@ -930,7 +803,7 @@ test_state_crafted(void **state)
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(crafted); i++) {
 		text = with_checksum(crafted[i].lines);
-		limiter_memory_free(reader(crafted[i].name, &clock, clock, text, strlen(text), crafted[i].ok));
+		counters_free(reader(crafted[i].name, &clock, clock, text, strlen(text), crafted[i].ok));
 		g_free(text);
 	}
 	for (int i = 0; i <= LIMIT_BUCKETS_MAX; i++)
@@ -938,9 +811,9 @@ test_state_crafted(void **state)
 	g_string_append_c(many, '\n');
 	check_future_charge();
 	text = with_checksum(many->str);
-	limiter_memory_free(reader("too many buckets", &clock, clock, text, strlen(text), false));
+	counters_free(reader("too many buckets", &clock, clock, text, strlen(text), false));
 	text[strlen("poolmilter-limits ")] = '2';
-	limiter_memory_free(reader("version 2", &clock, clock, text, strlen(text), false));
+	counters_free(reader("version 2", &clock, clock, text, strlen(text), false));
 	g_free(text);
 	g_string_free(many, TRUE);
 }
@@ -962,6 +835,7 @@ fast_clock(void *context)
 
 struct hammer {
 	struct limiter_memory *l;
+	struct tally_table *t;
 	pthread_t thread;
 	guint number;
 	int64_t until;
@@ -1003,8 +877,8 @@ hammer(void *context)
 		if (g_rand_int_range(rand, 0, 500) == 0) {
 			struct buf out = BUF_INIT;
 
-			tally(h->l, own, "messages", 1);
-			limiter_memory_write(h->l, WALL, &out);
+			tally_table_add(h->t, own, "messages", 1);
+			limiter_memory_write(h->l, h->t, WALL, &out);
 			assert_false(buf_failed(&out));
 			buf_free(&out);
 			uses(h->l);
@@ -1040,13 +914,14 @@ test_threads(void **state)
 {
 	static const char *const limits[] = {"100/second", "3000/3s"};
 	struct limiter_memory *l = limiter_memory_new(1, fast_clock, NULL);
+	struct tally_table *t = tally_table_new(TALLY_KEYS_MAX);
 	struct hammer hammers[THREADS] = {0};
 	int64_t start = g_get_monotonic_time();
 	uint64_t total = 0;
 
 	(void)state;
 	for (guint i = 0; i < THREADS; i++) {
-		hammers[i] = (struct hammer){.l = l, .number = i, .until = start + SECOND};
+		hammers[i] = (struct hammer){.l = l, .t = t, .number = i, .until = start + SECOND};
 		for (int k = 0; k < 2; k++)
 			hammers[i].accepted[k] = g_array_new(FALSE, FALSE, sizeof(struct accepted));
 		assert_int_equal(pthread_create(&hammers[i].thread, NULL, hammer, &hammers[i]), 0);
@@ -1068,6 +943,7 @@ test_threads(void **state)
 	}
 	assert_int_equal(used(l, "day", "1000000000/day"), total); /* all or none */
 	limiter_memory_free(l);
+	tally_table_free(t);
 }
 
 int
@@ -1085,9 +961,6 @@ main(void)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_room_from_own_entries),
 		cmocka_unit_test(test_reset),
-		cmocka_unit_test(test_tallies),
-		cmocka_unit_test(test_tallies_are_bounded),
-		cmocka_unit_test(test_old_tallies_are_dropped),
 		cmocka_unit_test(test_state_round_trip),
 		cmocka_unit_test(test_state_ages),
 		cmocka_unit_test(test_state_damaged),

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static struct fake_signer fake;
-static const struct session_tools tools = {&fake.signer, NULL, NULL, NULL};
+static struct fixture_tools tools;
 
 #define POOLS                                                                                              \
 	"max_message_size = 1024;"                                                                          \
@@ -24,6 +24,7 @@ setup(void **state)
 	(void)state;
 	snapshot_set(fixture_settings(POOLS));
 	fake_signer_init(&fake);
+	fixture_tools_init(&tools, &fake.signer, NULL, NULL);
 	log_set_level(LOG_EMERG);
 	return 0;
 }
@@ -32,6 +33,7 @@ static int
 teardown(void **state)
 {
 	(void)state;
+	fixture_tools_clear(&tools);
 	fake_signer_clear(&fake);
 	snapshot_set(NULL);
 	return 0;
@@ -40,7 +42,7 @@ teardown(void **state)
 static struct session *
 connected(const char *client, bool local)
 {
-	struct session *s = session_new(&tools);
+	struct session *s = session_new(&tools.tools);
 	struct address a = {.known = false};
 
 	if (client != NULL)
@@ -206,7 +208,7 @@ test_trust_is_of_the_connection_and_login_of_the_message(void **state)
 static void
 test_out_of_order(void **state)
 {
-	struct session *s = session_new(&tools);
+	struct session *s = session_new(&tools.tools);
 
 	(void)state;
 	session_end(s);

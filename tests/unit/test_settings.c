@@ -589,7 +589,7 @@ near_names_are_suggested(void **state)
 		{"no_pol", "no_pool"},
 		{"No_Pool", "no_pool"},
 		{"max_mesage_size", "max_message_size"},
-		{"redis", NULL},
+		{"webhooks", NULL},
 		{"x", NULL},
 		{"", NULL},
 		{"return_paths", "return_path"},

@@ -363,13 +363,14 @@ test_session_splits(void **state)
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
 		struct fake_injector fake = {{fake_send, &fake}, cases[i].refuse, g_string_new(NULL)};
 		struct fake_signer signer;
-		const struct session_tools tools = {&signer.signer, NULL, &fake.injector, NULL};
-		struct session *s = session_new(&tools);
+		struct fixture_tools tools;
+		struct session *s = session_new(&tools.tools);
 		struct address client = {.known = false};
 		const struct plan *p;
 		char *gone, *left;
 
 		fake_signer_init(&signer);
+		fixture_tools_init(&tools, &signer.signer, &fake.injector, NULL);
 		session_connect(s, &client, false);
 		p = send_one(s, cases[i].rcpts);
 		gone = joined(p->gone);
@@ -382,6 +383,7 @@ test_session_splits(void **state)
 		check_int(cases[i].name, signer.requests->len, cases[i].signatures);
 		session_log(s, true);
 		session_free(s);
+		fixture_tools_clear(&tools);
 		fake_signer_clear(&signer);
 		g_string_free(fake.calls, TRUE);
 		g_free(gone);
@@ -395,19 +397,21 @@ test_refused_is_not_split(void **state)
 {
 	struct fake_injector fake = {{fake_send, &fake}, NULL, g_string_new(NULL)};
 	struct fake_signer signer;
-	const struct session_tools tools = {&signer.signer, NULL, &fake.injector, NULL};
-	struct session *s = session_new(&tools);
+	struct fixture_tools tools;
+	struct session *s = session_new(&tools.tools);
 	struct address client = {.known = false};
 	const struct plan *p;
 
 	(void)state;
 	fake_signer_init(&signer);
+	fixture_tools_init(&tools, &signer.signer, &fake.injector, NULL);
 	signer.fail_at = 1;
 	session_connect(s, &client, false);
 	p = send_one(s, "a@one.test|b@two.test");
 	assert_int_equal(p->verdict, VERDICT_DEFERRED);
 	assert_string_equal(fake.calls->str, "");
 	session_free(s);
+	fixture_tools_clear(&tools);
 	fake_signer_clear(&signer);
 	g_string_free(fake.calls, TRUE);
 }
@@ -427,13 +431,14 @@ test_defer_at_rcpt(void **state)
 		{"a stranger", NULL, "b@two.test", false, SESSION_CONTINUE},
 	};
 	struct fake_signer signer;
-	const struct session_tools tools = {&signer.signer, NULL, NULL, NULL};
+	struct fixture_tools tools;
 
 	(void)state;
 	fake_signer_init(&signer);
+	fixture_tools_init(&tools, &signer.signer, NULL, NULL);
 	snapshot_set(settings_for("defer"));
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-		struct session *s = session_new(&tools);
+		struct session *s = session_new(&tools.tools);
 		struct address client = {.known = false};
 
 		assert_true(address_parse(&client, "192.0.2.9"));
@@ -445,6 +450,7 @@ test_defer_at_rcpt(void **state)
 		session_free(s);
 	}
 	snapshot_set(settings_ref(settings));
+	fixture_tools_clear(&tools);
 	fake_signer_clear(&signer);
 }
 

@@ -33,13 +33,13 @@ test_write_and_read(void **state)
 
 	(void)state;
 	check_content("missing", path, "", 0);
-	assert_true(state_file_write(path, "one\0two", 7, &why));
+	assert_true(state_file_write(path, 0600, "one\0two", 7, &why));
 	check_content("first", path, "one\0two", 7);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_true(state_file_write(path, large, 700000, &why));
+	assert_true(state_file_write(path, 0600, large, 700000, &why));
 	check_content("large", path, large, 700000);
-	assert_true(state_file_write(path, "", 0, &why));
+	assert_true(state_file_write(path, 0600, "", 0, &why));
 	check_content("empty", path, "", 0);
 	assert_int_not_equal(access(fixture_path("limits.state.new"), F_OK), 0);
 	g_free(large);
@@ -86,24 +86,24 @@ test_unwritable(void **state)
 	char *why = NULL;
 
 	(void)state;
-	assert_true(state_file_write(path, "good", 4, &why));
+	assert_true(state_file_write(path, 0600, "good", 4, &why));
 	assert_int_equal(mkdir(new, 0700), 0); /* cannot be unlinked */
-	assert_false(state_file_write(path, "bad", 3, &why));
+	assert_false(state_file_write(path, 0600, "bad", 3, &why));
 	assert_non_null(strstr(why, "cannot be written"));
 	g_clear_pointer(&why, g_free);
 	check_content("a directory in the way", path, "good", 4);
 	assert_int_equal(rmdir(new), 0);
 	fixture_write("keep.new", "left by a crash", 15, 0600);
-	assert_true(state_file_write(path, "new", 3, &why));
+	assert_true(state_file_write(path, 0600, "new", 3, &why));
 	check_content("after a crash", path, "new", 3);
 	fixture_write("elsewhere", "untouched", 9, 0600);
 	assert_int_equal(symlink(fixture_path("elsewhere"), new), 0);
-	assert_true(state_file_write(path, "newer", 5, &why));
+	assert_true(state_file_write(path, 0600, "newer", 5, &why));
 	check_content("a link in the way", fixture_path("elsewhere"), "untouched", 9);
 	check_content("after the link", path, "newer", 5);
-	assert_false(state_file_write(fixture_path("none/file"), "x", 1, &why));
+	assert_false(state_file_write(fixture_path("none/file"), 0600, "x", 1, &why));
 	g_clear_pointer(&why, g_free);
-	assert_false(state_file_write("/dev/full/x", "x", 1, &why));
+	assert_false(state_file_write("/dev/full/x", 0600, "x", 1, &why));
 	g_clear_pointer(&why, g_free);
 }
 
