@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import daemon        # noqa: E402
 import postfix       # noqa: E402
+import redis         # noqa: E402,F401
 import sink          # noqa: E402
 import tap           # noqa: E402
 import verify        # noqa: E402

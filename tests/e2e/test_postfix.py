@@ -6,11 +6,12 @@ Needs root, Debian's postfix, python3-dkim, python3-nacl, libmail-dkim-perl, ope
 """
 import itertools
 import os
+import re
 import signal
 import time
 
 import rig
-from rig import daemon, verify
+from rig import daemon, redis, verify
 
 ACME = rig.Pool("acme", "example.com", spf_domain="ac-bounces.example.com", selectors=("ak",))
 DUAL = rig.Pool("dual", "dual.example", selectors=("r1",), ed25519="e1")
@@ -767,6 +768,61 @@ class Limits(rig.E2ETest):
         self.site.mta.flush()
         self.assert_treated([self.one(number)], content, pool)
         self.assertEqual(len(self.site.message_lines()[entry["queue_id"]]), 1)
+
+
+BRIEF = rig.Pool("brief", "brief.example", limits=["2/3s"])
+
+
+class LimitsInRedis(rig.E2ETest):
+    """E5: over a limit in Redis the client's retry is delivered; without Redis by this node's share of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.redis = redis.Server().start()
+        cls.site = rig.Site((ACME, BRIEF), redis={"address": cls.redis.address, "command_timeout_ms": 1000,
+                                                  "nodes": 2}).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        cls.redis.stop()
+
+    def offer(self, *numbers):
+        """Sends each until it is accepted, waiting as the reply tells; how often all were deferred."""
+        deferred = 0
+        for number in numbers:
+            self.sent[number] = rig.message("author@brief.example", number)
+            while not (reply := self.site.send(self.sent[number], "author@brief.example")).accepted:
+                self.assertTrue(reply.deferred, reply)
+                wait = re.search(r"4\.7\.1 Sending limit 2/3s of pool brief is reached, try again in (\d) second", str(reply))
+                self.assertIsNotNone(wait, reply)
+                deferred += 1
+                self.assertLess(deferred, 10)
+                time.sleep(int(wait[1]))
+        return deferred
+
+    def words(self):
+        return [match["limit"] for match in map(rig.LOG_LINE.search, self.site.daemon.log.split("\n")) if match]
+
+    def test_E5(self):
+        self.sent = {}
+        self.assertEqual(self.offer("one", "two"), 0)
+        self.assertGreaterEqual(self.offer("three"), 1)
+        self.assertTrue(daemon.wait_for(lambda: set(self.words()) == {"ok", "over:p/brief/2/3s"}), self.words())
+        self.redis.kill()
+        self.assertGreaterEqual(self.offer("four", "five"), 1)  # one in 3 s is the share
+        self.assertEqual([word for word in self.words() if word.startswith("local")].count("local"), 2)
+        mark = self.site.daemon.mark()
+        self.redis.start()
+        self.site.daemon.wait_log(" redis: up", 5, mark)
+        self.offer("six")
+        self.assertTrue(daemon.wait_for(lambda: self.words()[-1] == "ok"), self.words())
+        self.site.sink.wait(len(self.sent))
+        self.assertTrue(self.site.mta.wait_empty())
+        arrived = self.site.sink.messages
+        self.assertEqual(sorted(rig.number_of(m.content) for m in arrived), sorted(self.sent))
+        self.assert_treated(arrived, self.sent, BRIEF)
+        self.assertEqual(self.site.mta.corrupt(), [])
 
 
 if __name__ == "__main__":
