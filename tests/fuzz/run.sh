@@ -52,7 +52,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mkdir "$work/objects" "$work/tmp"
 
-packages='opendkim libconfig gmime-3.0 glib-2.0 libcrypto libidn2'
+packages='opendkim libconfig hiredis gmime-3.0 glib-2.0 libssl libcrypto libidn2'
 # shellcheck disable=SC2086 # a list of names
 cflags=$(pkg-config --cflags $packages)
 # shellcheck disable=SC2086
@@ -66,6 +66,7 @@ compile() {
 	nice "$cc" -std=gnu11 -D_GNU_SOURCE -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing -pthread \
 		-fsanitize=fuzzer-no-link,$sanitize -fno-sanitize-recover=undefined \
 		-DPOOLMILTER_CONFIG='"/nowhere/poolmilter.conf"' -DPOOLMILTER_STATE_DIR='"/nowhere"' \
+		-DPACKAGE_VERSION='"fuzz"' \
 		-I"$top/src" -I"$here" $cflags -c -o "$2" "$1"
 }
 
