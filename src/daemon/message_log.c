@@ -17,9 +17,9 @@ message_log(const struct message *m, const struct plan *p, gint64 took)
 	static struct log_limit often;
 	GString *line;
 
-	if (p->limit == LIMIT_UNKNOWN)
+	if (p->limit_problem != NULL)
 		log_limited(&often, LOG_WARNING, "limits: cannot be asked, mail goes on uncounted: %s",
-			    p->limit_problem != NULL ? p->limit_problem : "?");
+			    p->limit_problem);
 	if (p->detail != NULL)
 		log_line(LOG_ERR, "%s: error: %s", queue_id(m), p->detail);
 	if (!log_enabled(LOG_INFO))

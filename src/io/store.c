@@ -10,7 +10,7 @@
  * What opens the breaker:
  *	a connection that cannot be made	the server is gone or is no master any more
  *	a timeout				it hangs; each further message would wait as long
- *	an error of the server			READONLY, LOADING, OOM ...: the next would get it too;
+ *	an error of the server			READONLY, LOADING, OOM: the next would get it too;
  *						not an error of one key (WRONGTYPE)
  *	a broken connection			if the next one breaks too: one may just have been
  *						closed
@@ -247,7 +247,7 @@ static bool
 await_turn(struct store *s, gint64 start, gint64 patience, char **why)
 {
 	while (s->state != STATE_DOWN) {
-		gint64 until = start + patience / 2; /* to connect and the command need time as well */
+		gint64 until = start + patience / 2; /* the rest needs time as well */
 
 		if (s->state == STATE_UP &&
 		    (s->idle->len > 0 || s->open < s->config->connections))

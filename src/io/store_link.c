@@ -6,8 +6,8 @@
  * them on a reconnect; and it writes without MSG_NOSIGNAL.  Here every wait ends at the deadline of
  * the command, and a broken connection is an error, never a SIGPIPE.
  *
- * A message pays for each system call: the wait for a reply is recv() itself, which the socket's own
- * timeout ends.
+ * A message pays for each system call: the wait for a reply is recv() itself, which the socket's
+ * own timeout ends.
  *
  * A server may be hostile, or no Redis at all.  hiredis buffers no more than it is fed, which is
  * bounded for a reply; but it allocates the elements that an array announces, so those are bounded
@@ -100,7 +100,7 @@ reader_new(void)
 
 /* ---- the socket ---- */
 
-/* Waits until it can be written to; false at the deadline. Errors count as ready: the next call tells them. */
+/* Until it can be written to; false at the deadline. Errors count as ready: the next call tells. */
 static bool
 await_room(int fd, gint64 deadline)
 {

@@ -50,7 +50,7 @@ void store_link_close(struct store_link *l); /* NULL is allowed */
 /** True if nothing has come with the last reply that does not belong to it. */
 bool store_link_clean(const struct store_link *l);
 
-/** True if nothing has come since either, not even the end: it may be used again. Asks the system. */
+/** True if nothing has come since either, not even the end: it may be used again. A system call. */
 bool store_link_fresh(struct store_link *l);
 
 /**

@@ -813,7 +813,7 @@ def untouched(bench):
 
 @scenario("limits", alone=True)
 def limits(bench):
-    """Limits in Redis against the same limits in memory, 4 KiB"""
+    """Limits in Redis against the same limits in memory, 4 KiB, 4 connections, 1,000 messages a second"""
     table = Table(limits.__doc__)
     keys = encoding(**{"global": "quoted-printable"}) + (' limits = [ "1000000/minute" ];'
                                                          ' total_limits = [ "1000000/minute" ];')
@@ -825,14 +825,13 @@ def limits(bench):
     for what, (setup, settings, load) in kinds.items():
         filters = {name: bench.filter(POOL, bench.setup(**setup, settings=place + settings))
                    for name, place in places.items()}
-        for connections in (1, 4):
-            figures = bench.rounds_of(filters, bench.count(3000), connections=connections, rcpt=ISP_RCPT, **load)
-            memory = figures["memory"]["cpu_us_per_message"]
-            for name, found in figures.items():
-                cpu, rate = found["cpu_us_per_message"], found["messages_per_second"].median
-                ratio = Series(mine / base for mine, base in zip(cpu, memory))
-                table.row(f"{what}, {name}, {rate:,.0f} messages/s: CPU us", cpu.text(), "-",
-                          *(("x memory", ratio.median, Goal(1.05)) if cpu is not memory else ()))
+        figures = bench.rounds_of(filters, bench.count(2000), connections=4, rate=1000, rcpt=ISP_RCPT, **load)
+        memory = figures["memory"]["cpu_us_per_message"]
+        for name, found in figures.items():
+            cpu, rate = found["cpu_us_per_message"], found["messages_per_second"].median
+            ratio = Series(mine / base for mine, base in zip(cpu, memory))
+            table.row(f"{what}, {name}, {rate:,.0f} a second: CPU us", cpu.text(), "-",
+                      *(("x memory", ratio.median, Goal(1.05)) if cpu is not memory else ()))
     table.notes.append("Compared round by round. The script's own time is Redis', not the daemon's.")
     return table
 

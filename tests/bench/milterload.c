@@ -147,6 +147,7 @@ static struct {
 	uint64_t messages;
 	unsigned connections;
 	uint64_t per_session;
+	uint64_t rate; /* messages a second; 0: as many as can be */
 	size_t size;
 	const char *message;
 	const char *from;
@@ -1387,6 +1388,7 @@ struct worker {
 };
 
 static pthread_barrier_t start_line;
+static uint64_t started; /* when the barrier was opened, ns */
 
 static void
 session_complain(struct session *s, struct tally *tally, uint64_t not_sent)
@@ -1401,13 +1403,26 @@ session_complain(struct session *s, struct tally *tally, uint64_t not_sent)
 	s->error[0] = '\0';
 }
 
+/* Until a message may begin. */
+static void
+wait_turn(uint64_t number)
+{
+	uint64_t due = opt.rate == 0 ? 0 : started + number * 1000000000 / opt.rate;
+	struct timespec until = {(time_t)(due / 1000000000), (long)(due % 1000000000)};
+
+	while (due > now_ns() && clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
+}
+
 /* One SMTP session: messages first .. end-1 on one connection. */
 static void
 session_run(struct session *s, struct tally *tally, uint64_t first, uint64_t end)
 {
-	uint64_t begun = now_ns(), number = first;
+	uint64_t begun, number = first;
 	enum verdict verdict;
 
+	wait_turn(first);
+	begun = now_ns();
 	s->number = first;
 	s->from[0] = '\0';
 	if (!session_connect(s) || !session_negotiate(s) ||
@@ -1428,8 +1443,10 @@ session_run(struct session *s, struct tally *tally, uint64_t first, uint64_t end
 		session_close(s);
 		return;
 	}
-	for (; number < end && s->error[0] == '\0'; number++)
+	for (; number < end && s->error[0] == '\0'; number++) {
+		wait_turn(number);
 		message_run(s, tally, number);
+	}
 	whole[first] = now_ns() - begun;
 	if (s->error[0] != '\0') {
 		close(s->wire.fd);
@@ -1678,7 +1695,7 @@ load_run(void)
 			die("cannot start thread %u", i);
 	before = usage_take();
 	own = own_cpu_ns();
-	start = now_ns();
+	start = started = now_ns();
 	pthread_barrier_wait(&start_line);
 	for (unsigned i = 0; i < opt.connections; i++) {
 		pthread_join(workers[i].thread, NULL);
@@ -1701,6 +1718,7 @@ static const char usage_text[] =
 	"  --messages N      messages in all (1000)\n"
 	"  --connections C   sessions at a time, one thread each (1)\n"
 	"  --per-session N   messages in one session (1)\n"
+	"  --rate N          begin no more than N messages a second in all, evenly (no limit)\n"
 	"  --size OCTETS     size of a message, headers included (4096)\n"
 	"  --message FILE    send this one, CRLF and all; From:, To:, Message-ID: are ours (none)\n"
 	"  --from ADDR       From: and MAIL FROM; %d = number of a domain (sender@example.com)\n"
@@ -1726,6 +1744,7 @@ enum {
 	O_MESSAGES,
 	O_CONNECTIONS,
 	O_SESSION,
+	O_RATE,
 	O_SIZE,
 	O_MESSAGE,
 	O_FROM,
@@ -1750,6 +1769,7 @@ static const struct option long_options[] = {
 	{"messages", required_argument, NULL, O_MESSAGES},
 	{"connections", required_argument, NULL, O_CONNECTIONS},
 	{"per-session", required_argument, NULL, O_SESSION},
+	{"rate", required_argument, NULL, O_RATE},
 	{"size", required_argument, NULL, O_SIZE},
 	{"message", required_argument, NULL, O_MESSAGE},
 	{"from", required_argument, NULL, O_FROM},
@@ -1902,6 +1922,9 @@ option_take(int option, const char *value)
 		break;
 	case O_SESSION:
 		opt.per_session = number_option(value, 1, 100000000);
+		break;
+	case O_RATE:
+		opt.rate = number_option(value, 1, 1000000);
 		break;
 	case O_PID:
 		opt.pid = (pid_t)number_option(value, 1, 1 << 30);

@@ -74,6 +74,7 @@ class Away(limiter_common.Case):
     def test_b1_restarted_while_idle_is_not_noticed(self):
         server = self.own()
         with self.drive(server) as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             server.kill()
             server.start()
@@ -110,6 +111,7 @@ class Away(limiter_common.Case):
     def test_b1_stopped_accepts_and_never_answers(self):
         server = self.own()
         with self.drive(server) as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             server.pause()
             a = d.ask(CHARGE)
@@ -166,14 +168,17 @@ class Away(limiter_common.Case):
     def test_change_of_address(self):
         other = self.own()
         with self.drive() as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.assertEqual(d.tell("change", "address=" + other.address), [". ok "])
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.assertEqual((used(self.server, "k"), used(other, "k")), (1, 1))
             self.assertIn("error", d.tell("change", "address=nonsense:port")[0])
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.assertEqual(used(other, "k"), 2)
             self.assertEqual(d.tell("change", "address=" + other.address, "prefix=new"), [". ok "])
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.assertEqual(used(other, "k", prefix="new"), 1)
             self.assertEqual(d.await_changes("uu"), "uu")
@@ -182,6 +187,7 @@ class Away(limiter_common.Case):
         with self.drive(address="127.0.0.1:1") as d:
             self.assertEqual(d.ask(CHARGE).what, "failed")
             d.tell("change", "address=" + self.server.address)
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
 
 
@@ -196,6 +202,7 @@ class Between(limiter_common.Case):
     def test_b3_late_reply_is_nobodys(self):
         proxy, d = self.proxied()
         with d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             proxy.fault = redis.delay(0.35 if not SLOW else 0.9)
             a = d.ask(CHARGE)
@@ -228,6 +235,7 @@ class Between(limiter_common.Case):
 
         proxy, d = self.proxied()
         with d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             stale = b"*4\r\n:2\r\n:0\r\n:0\r\n:0\r\n"
             proxy.fault = redis.replace(stale)
@@ -245,6 +253,7 @@ class Between(limiter_common.Case):
     def test_b3_connection_cut_within_a_reply(self):
         proxy, d = self.proxied()
         with d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             for octets in (0, 1, 5, 12):
                 proxy.fault = redis.cut(octets)
@@ -270,6 +279,7 @@ class Between(limiter_common.Case):
     def test_b3_connections_ended_while_idle(self):
         proxy, d = self.proxied()
         with d:
+            d.await_up()
             for _ in range(3):
                 self.assertEqual(d.ask(CHARGE).what, "allowed")
                 proxy.break_all()
@@ -322,6 +332,7 @@ class Between(limiter_common.Case):
                 self.server.command("FLUSHALL")
                 proxy, d = self.proxied()
                 with d:
+                    d.await_up()
                     self.assertEqual(d.ask(CHARGE).what, "allowed")
                     proxy.fault = fault
                     a = d.ask(CHARGE)
@@ -355,6 +366,7 @@ class Between(limiter_common.Case):
         """The reply is right, but more comes: the connection is not used again."""
         proxy, d = self.proxied()
         with d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
 
             def surplus(chunk, send):
@@ -377,6 +389,7 @@ class Refused(limiter_common.Case):
         proxy = redis.Proxy(self.server)
         self.addCleanup(proxy.stop)
         with self.drive(address=proxy.address) as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             proxy.fault = redis.replace(b"-" + text + b"\r\n")
             a = d.ask(CHARGE)
@@ -422,6 +435,7 @@ class Refused(limiter_common.Case):
 
     def test_b4_out_of_memory(self):
         with self.drive() as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.server.command("CONFIG", "SET", "maxmemory", "1")
             try:
@@ -489,6 +503,7 @@ class Refused(limiter_common.Case):
         proxy = redis.Proxy(self.server)
         self.addCleanup(proxy.stop)
         with self.drive(address=proxy.address) as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             proxy.fault = redis.replace(b"-MOVED 1234 127.0.0.1:%d\r\n" % other.port)
             for n in range(1, 4):
@@ -505,6 +520,7 @@ class Refused(limiter_common.Case):
         for p in proxies:
             self.addCleanup(p.stop)
         with self.drive(address=proxies[0].address) as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             for a, b in (proxies, proxies[::-1]):
                 a.fault = redis.replace(b"-MOVED 1 127.0.0.1:%d\r\n" % b.port)
@@ -739,9 +755,11 @@ class Secrets(limiter_common.Case):
         server.command("ACL", "SETUSER", "pm", "on", ">pmpass", "~{poolmilter}:*", "+@scripting",
                        "+@read", "+@write", "+@connection", "+time", "+del", "+scan")
         with self.drive(server, password="s3cret", database=3) as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
         self.assertIn("db3:keys=2", server.command("INFO", "keyspace"))
         with self.drive(server, username="pm", password="pmpass") as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             self.assertEqual(d.add(1, "x:f:1"), "replied")
             self.assertEqual(d.tell("limits")[-1], ". ok ")
@@ -791,6 +809,7 @@ class Sentinels(limiter_common.Case):
 
     def test_b1_failover_of_a_killed_master(self):
         with self.drive_by_sentinel() as d:
+            d.await_up()
             self.assertEqual(d.ask(CHARGE).what, "allowed")
             while used(self.replica, "k") == 0:  # replication follows after the answer
                 time.sleep(0.01)
@@ -808,6 +827,7 @@ class Sentinels(limiter_common.Case):
         """The old master goes on taking charges until its sentinel tells it, some 8 s later."""
         many = "c:k:9999/minute:1"
         with self.drive_by_sentinel() as d:
+            d.await_up()
             self.assertEqual(d.ask(many).what, "allowed")
             self.sentinel.command("SENTINEL", "FAILOVER", "mymaster")
             self.trio.await_failover()

@@ -16,6 +16,7 @@ class Rules(limiter_common.Case):
 
     def test_charges_and_waits(self):
         with self.drive() as d:
+            d.await_up()
             for _ in range(3):
                 self.assertEqual(d.ask("c:k:3/minute:1").what, "allowed")
             a = d.ask("c:k:3/minute:1")
@@ -28,6 +29,7 @@ class Rules(limiter_common.Case):
 
     def test_all_or_none(self):
         with self.drive() as d:
+            d.await_up()
             d.ask("c:b:2/minute:2")
             a = d.ask("c:a:20/minute:1", "c:b:2/minute:1", "c:c:20/minute:1")
             self.assertEqual((a.what, a.which), ("over", 1))
@@ -50,6 +52,7 @@ class Rules(limiter_common.Case):
 
     def test_only_look(self):
         with self.drive() as d:
+            d.await_up()
             self.assertEqual(d.ask("look", "c:k:1/minute:1").what, "allowed")
             self.assertEqual(d.ask("c:k:1/minute:1").what, "allowed")
             self.assertEqual(d.ask("look", "c:k:1/minute:1").what, "over")
@@ -57,6 +60,7 @@ class Rules(limiter_common.Case):
 
     def test_what_was_sent_already_is_recorded(self):
         with self.drive() as d:
+            d.await_up()
             self.assertEqual(d.ask("record", "c:k:5/minute:4", "c:k:5/minute:3", "c:x:2/minute:1").what, "allowed")
             self.assertEqual((used(self.server, "k", count="5/60s"), used(self.server, "x", count="2/60s")), (7, 1))
             over = d.ask("c:k:5/minute:1")
@@ -69,6 +73,7 @@ class Rules(limiter_common.Case):
 
     def test_windows_free_as_told(self):
         with self.drive() as d:
+            d.await_up()
             d.ask("c:k:2/second:1")
             time.sleep(0.3)
             d.ask("c:k:2/second:1")
@@ -90,6 +95,7 @@ class Rules(limiter_common.Case):
 
     def test_limits_are_listed_and_reset(self):
         with self.drive() as d:
+            d.await_up()
             d.ask("c:pool/a%20b:2/minute:2", "c:pool/c:20/second:1", "c:pool/a%20b:9/hour:2")
             d.ask("c:%s:9/hour:1" % ("y" * 500))
             lines = d.tell("limits")
@@ -290,6 +296,7 @@ class Flushed(limiter_common.Case):
 
     def test_b2_script_flush(self):
         with self.drive() as d:
+            d.await_up()
             for n in range(1, 6):
                 self.assertEqual(d.ask(CHARGE).what, "allowed")
                 self.assertEqual(used(self.server, "k"), n)

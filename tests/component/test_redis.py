@@ -12,7 +12,7 @@ import daemon
 import redis
 import redis_common
 from limiter_common import used
-from redis_common import BUSY, COMMAND, CONNECT, DEFERRED, PASSWORD, REACHED, SLOW, settings
+from redis_common import BUSY, COMMAND, DEFERRED, PASSWORD, QUICK, REACHED, SLOW, settings
 
 MANY = "1000000/hour"
 LOCAL = {"login": None, "hostname": b"localhost", "family": "U"}    # a session of local submission
@@ -67,7 +67,7 @@ class Away(redis_common.RedisTest):
     def killed(self, when_down, times, *replies):
         """Killed and started again every two seconds, under load: the load, and how many were let through how."""
         store = self.redis()
-        server = self.limited(store, MANY, when_down=when_down, nodes=4)
+        server = self.limited(store, MANY, when_down=when_down, nodes=4, **QUICK)
         self.await_up(server)
         with common.Load(server, pause=0.005) as load:
             for _ in range(times):
@@ -97,7 +97,7 @@ class Away(redis_common.RedisTest):
 
     def test_B1_stopped_again_after_a_reconnect(self):
         store = self.redis()
-        server = self.limited(store, MANY)
+        server = self.limited(store, MANY, **QUICK)
         session = self.session(server)
         for _ in range(2):
             mark = server.mark()
@@ -121,7 +121,7 @@ class Away(redis_common.RedisTest):
         store.pause()
         for name in ("at the start", "later"):
             with self.subTest(name):
-                server = self.limited(store, MANY, connect_timeout_ms=3000, command_timeout_ms=500)
+                server = self.limited(store, MANY, wait=name == "later", connect_timeout_ms=3000, command_timeout_ms=500)
                 if name == "later":
                     store.resume()
                     self.await_up(server)
@@ -136,7 +136,8 @@ class Away(redis_common.RedisTest):
     def test_B1_failed_over_by_sentinel(self):
         trio = redis.Replicated(PASSWORD).start()
         self.addCleanup(trio.stop)
-        server = self.limited(None, MANY, sentinels=["127.0.0.1:1", trio.sentinel.address], sentinel_master="mymaster")
+        server = self.limited(None, MANY, sentinels=["127.0.0.1:1", trio.sentinel.address], sentinel_master="mymaster",
+                              **QUICK)
         self.await_up(server)
         with common.Load(server, pause=0.01) as load:
             time.sleep(0.5)
@@ -183,7 +184,7 @@ class Ill(redis_common.RedisTest):
         """Each fault for half a second, under load; nothing is charged twice."""
         store = self.redis()
         proxy = self.proxy(store)
-        server = self.limited(proxy, MANY, nodes=4)
+        server = self.limited(proxy, MANY, nodes=4, **QUICK)
         self.await_up(server)
         monitor, times = redis.Monitor(store), 0
         with common.Load(server, pause=0.005) as load:
@@ -218,7 +219,7 @@ class Ill(redis_common.RedisTest):
         store = self.redis()
         proxy = self.proxy(store)
         server = self.limited(proxy, pools=[daemon.pool(limits=[MANY]),
-                                            daemon.pool("narrow", "narrow.example", limits=["1/hour"])])
+                                            daemon.pool("narrow", "narrow.example", limits=["1/hour"])], **QUICK)
         session = self.session(server)
         self.assert_limit(server, self.send(session, sender=b"a@narrow.example"), "ok")
         mark = server.mark()
@@ -294,6 +295,7 @@ class Ill(redis_common.RedisTest):
                  for name, label in (("a.b_c-1", "one"), ("x" * 64, "two"), ("p", "three"))]
         server = self.serve(pools, isps=({"name": "a_B.c-1", "domains": ["isp.example"], "total_limits": ["9/minute"]},),
                             redis=settings(store, prefix="a_B.c-1"))
+        self.await_up(server)
         session = self.session(server)
         for label in ("one", "two", "three"):
             self.assert_limit(server, self.send(session, "x{y}%s\"@isp.example", sender=b"a@%s.example" % label.encode()), "ok")
@@ -321,7 +323,7 @@ class Over(redis_common.RedisTest):
     def test_E5_retry_after_the_window(self):
         """On whichever node; the refused ones were not charged."""
         store = self.redis()
-        sessions = [self.session(self.limited(store, "3/2s", command_timeout_ms=5000)) for _ in range(2)]
+        sessions = [self.session(self.limited(store, "3/2s")) for _ in range(2)]
         with redis.Monitor(store) as monitor:
             for number in range(3):
                 self.assertEqual(self.send(sessions[number % 2]).status, "accepted")
@@ -403,7 +405,7 @@ class Over(redis_common.RedisTest):
         """8 octets and 12 for each of at most 100 buckets, for a second as for a day, full to the brim."""
         store = self.redis()
         server = self.limited(store, pools=[daemon.pool("second", "second.example", limits=["3000/second"]),
-                                            daemon.pool("day", "day.example", limits=["3000/day"])], command_timeout_ms=5000)
+                                            daemon.pool("day", "day.example", limits=["3000/day"])])
         self.await_up(server)
         recipients = [b"%d@example.net" % number for number in range(31)]   # two of these are more than a bucket takes
         sizes = {}
@@ -435,7 +437,6 @@ class Reload(redis_common.RedisTest):
     def test_under_load(self):
         """Redis is added, another, by another way, with other keys, and gone again: no message is refused."""
         first, second = self.redis(), self.redis()
-        patient = {"connect_timeout_ms": 5000, "command_timeout_ms": 5000}
         server = self.serve([daemon.pool(limits=[MANY])])
         with common.Load(server) as load:
             for where, up, more in ((first, True, {}), (second, True, {}), (second, False, {"nodes": 3}),
@@ -443,7 +444,7 @@ class Reload(redis_common.RedisTest):
                                     (second, False, {"prefix": "other"}), (second, True, {"database": 2}),
                                     ("unix:" + second.socket, True, {})):
                 time.sleep(0.2)
-                mark = self.change(server, settings(where, **{**patient, **more}))
+                mark = self.change(server, settings(where, **more))
                 if up:
                     self.await_up(server, mark)
             time.sleep(0.2)
@@ -565,7 +566,7 @@ class Stopped(redis_common.RedisTest):
 class StoppedRun:
     def __init__(self):
         self.store = redis.Server(password=PASSWORD).start()
-        self.server = daemon.Daemon([daemon.pool(limits=["120/minute"])], redis=settings(self.store, nodes=4))
+        self.server = daemon.Daemon([daemon.pool(limits=["120/minute"])], redis=settings(self.store, nodes=4, **QUICK))
         self.load = common.Load(self.server, pause=0.2)
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
