@@ -603,7 +603,8 @@ static const struct setting redis_rows[] = {
 	 .min = 10,
 	 .max = 10000,
 	 .preset = "200",
-	 .help = "Milliseconds to wait for a connection."},
+	 .help = "Milliseconds that making a connection may take; a message waits no longer than "
+		 "command_timeout_ms for it and its answer together."},
 	{.name = "command_timeout_ms",
 	 .type = SETTING_INT,
 	 IN_SETTINGS(redis.command_timeout_ms),
@@ -611,8 +612,8 @@ static const struct setting redis_rows[] = {
 	 .min = 5,
 	 .max = 10000,
 	 .preset = "100",
-	 .help = "Milliseconds that a message waits for an answer; after that Redis counts as down until "
-		 "it has answered again."},
+	 .help = "Milliseconds that a message waits for an answer, and for a connection where it "
+		 "needs one; after that Redis counts as down until it has answered again."},
 	{.name = "connections",
 	 .type = SETTING_INT,
 	 IN_SETTINGS(redis.connections),

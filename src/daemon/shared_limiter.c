@@ -226,6 +226,16 @@ shared_limiter_begin(struct limiter_memory *local)
 	owed = charges_new();
 }
 
+/* The first messages should find a connection; without one Redis would count as down for them. */
+static void
+await(struct limiter_redis *l, guint timeout_ms)
+{
+	char *why = NULL;
+
+	(void)limiter_redis_wait_up(l, timeout_ms, &why);
+	g_free(why); /* the driver logs its state itself */
+}
+
 bool
 shared_limiter_change(const struct settings *s, char **why)
 {
@@ -243,6 +253,8 @@ shared_limiter_change(const struct settings *s, char **why)
 		__atomic_store_n(&driver, l, __ATOMIC_RELEASE);
 		ok = l != NULL;
 	}
+	if (ok)
+		await(l, redis.store.connect_timeout_ms);
 	limiter_redis_settings_clear(&redis);
 	signals_every(1, settle_owed);
 	return ok;

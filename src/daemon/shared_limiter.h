@@ -14,7 +14,8 @@ void shared_limiter_begin(struct limiter_memory *local);
 
 /**
  * Takes the settings' group redis, at the start and at each reload before the settings are in force.
- * The first time there is one a thread starts.  False with *why (g_free it), and it stays as it was.
+ * The first time there is one a thread starts.  Waits for Redis, but no longer than connect_timeout_ms.
+ * False with *why (g_free it), and it stays as it was.
  */
 bool shared_limiter_change(const struct settings *s, char **why);
 
