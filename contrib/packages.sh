@@ -10,11 +10,12 @@ packages() {
 	case $1 in
 	build) echo gcc make autoconf automake pkg-config libc6-dev libmilter-dev libopendkim-dev \
 		libconfig-dev libidn2-dev libssl-dev libglib2.0-dev libgmime-3.0-dev libjansson-dev \
-		libunbound-dev libcurl4-openssl-dev libhiredis-dev ;;
+		libunbound-dev libcurl4-openssl-dev libhiredis-dev libspf2-dev libpsl-dev ;;
 	run) echo postfix python3 python3-dkim openssl ;;
-	test) echo git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
-		procps libfaketime xz-utils redis-server redis-sentinel gnuplot-nox python3-prometheus-client ;;
-	e2e) echo postfix opendkim m4 util-linux ;;
+	test) echo postfix git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
+		procps libfaketime xz-utils redis-server redis-sentinel gnuplot-nox python3-prometheus-client \
+		unbound bind9-utils python3-spf libmail-dmarc-perl ;;
+	e2e) echo postfix opendkim m4 util-linux libsasl2-modules sasl2-bin ;;
 	sanitizers) echo clang libclang-rt-14-dev valgrind ;;
 	bench) echo opendkim redis-server python3-dkim python3-nacl openssl ;;
 	*) echo "packages.sh: no purpose \"$1\"" >&2; exit 64 ;;

@@ -36,6 +36,8 @@ function library(h) {
 	if (h ~ /^<opendkim\//) return "opendkim"
 	if (h ~ /^<hiredis\//) return "hiredis"
 	if (h == "<unbound.h>") return "unbound"
+	if (h ~ /^<spf2\//) return "spf2"
+	if (h == "<libpsl.h>") return "psl"
 	if (h == "<jansson.h>") return "jansson"
 	if (h ~ /^<curl\//) return "curl"
 	if (h ~ /^<libmilter\//) return "libmilter"
@@ -104,7 +106,7 @@ check_programs_foreign() {
 	($1 == "daemon" || $1 == "ctl") && $3 ~ /^</ {
 		l = library($3)
 		if (l == "unknown") bad("unknown library: add it to this script, where it belongs")
-		if (l ~ /^(libconfig|opendkim|hiredis|unbound|idn2|curl)$/) bad(l " belongs to io")
+		if (l ~ /^(libconfig|opendkim|hiredis|unbound|spf2|psl|idn2|curl)$/) bad(l " belongs to io")
 		if ($1 == "daemon" && l ~ /^(jansson|openssl)$/) bad("the daemon reaches " l " through io")
 		if ($1 == "ctl" && l == "openssl") bad("the tool reaches openssl through io")
 	}'

@@ -83,3 +83,12 @@ domain_parent(const char *domain)
 
 	return dot != NULL ? dot + 1 : NULL;
 }
+
+bool
+domain_at_or_below(const char *domain, const char *parent)
+{
+	size_t len = strlen(domain), tail = strlen(parent);
+
+	return len >= tail && strcmp(domain + len - tail, parent) == 0 &&
+	       (len == tail || domain[len - tail - 1] == '.');
+}

@@ -21,4 +21,7 @@ bool domain_normalise(const char *text, size_t len, char out[DOMAIN_SIZE]);
 /** The parent of a normalised domain ("a.b.c" -> "b.c"), inside the same string; NULL at the top. */
 const char *domain_parent(const char *domain);
 
+/** True if a normalised domain is parent or lies below it. */
+bool domain_at_or_below(const char *domain, const char *parent);
+
 #endif

@@ -1,33 +1,14 @@
 /*
  * limiter_state - see limiter_state.h.
  *
- * The checksum tells a file that was cut or changed by accident.  Still each line is checked as if
- * it came from a stranger: whoever can write the file can also write its checksum.
+ * Each line is checked as if it came from a stranger: see state_text.h.
  */
 #include "core/limiter_state.h"
+#include "core/state_text.h"
 #include "core/word.h"
 
-#include <openssl/evp.h>
-#include <string.h>
-
 #define VERSION_LINE "poolmilter-limits 1\n"
-#define SUM_WORD "sha256 "
-#define SUM_HEX 64
-#define SUM_LINE (sizeof SUM_WORD - 1 + SUM_HEX + 1)
 #define TIME_MAX (INT64_MAX / 4) /* sums of a few cannot overflow */
-
-static bool
-checksum(const char *text, size_t len, char hex[SUM_HEX + 1])
-{
-	unsigned char sum[EVP_MAX_MD_SIZE];
-	unsigned size = 0;
-
-	if (EVP_Digest(text, len, sum, &size, EVP_sha256(), NULL) != 1 || size * 2 != SUM_HEX)
-		return false;
-	for (unsigned i = 0; i < size; i++)
-		g_snprintf(hex + 2 * i, 3, "%02x", sum[i]);
-	return true;
-}
 
 /* ---- writing */
 
@@ -85,16 +66,12 @@ limiter_state_write(struct limit_table *limits, struct tally_table *tallies, int
 		    int64_t wall, struct buf *out)
 {
 	struct writer w = {out, g_string_sized_new(256), now, wall - now};
-	char hex[SUM_HEX + 1];
 	size_t start = out->len;
 
 	buf_puts(out, VERSION_LINE);
 	limit_table_each(limits, UINT32_MAX, write_entry, &w);
 	tally_table_each(tallies, write_tally, &w);
-	if (!buf_failed(out) && checksum(out->data + start, out->len - start, hex)) {
-		g_string_printf(w.line, SUM_WORD "%s", hex);
-		put_line(&w);
-	}
+	state_text_end(out, start);
 	g_string_free(w.line, TRUE);
 }
 
@@ -175,46 +152,20 @@ read_line(struct reader *r)
 	return "a line of unknown kind";
 }
 
-static const char *
-check_frame(const char *text, size_t len)
-{
-	const size_t version = sizeof VERSION_LINE - 1;
-	char hex[SUM_HEX + 1];
-	const char *sum;
-
-	if (len < version || memcmp(text, VERSION_LINE, version) != 0)
-		return "the first line is not that of this version";
-	if (len < version + SUM_LINE)
-		return "it is cut";
-	sum = text + len - SUM_LINE;
-	if (sum[-1] != '\n' || memcmp(sum, SUM_WORD, sizeof SUM_WORD - 1) != 0 ||
-	    text[len - 1] != '\n')
-		return "it is cut, or something follows the checksum";
-	if (!checksum(text, len - SUM_LINE, hex) ||
-	    memcmp(sum + sizeof SUM_WORD - 1, hex, SUM_HEX) != 0)
-		return "the checksum does not match";
-	return NULL;
-}
-
 bool
 limiter_state_read(struct limit_table *limits, struct tally_table *tallies, int64_t now,
 		   int64_t wall, const char *text, size_t len, const char **why)
 {
 	struct reader r = {.limits = limits, .tallies = tallies, .now = now, .offset = wall - now};
-	const char *next, *lines_end;
+	struct state_text lines;
 
-	*why = check_frame(text, len);
+	*why = state_text_begin(&lines, text, len, VERSION_LINE);
 	if (*why != NULL)
 		return false;
-	lines_end = text + len - SUM_LINE;
 	r.key = g_string_new(NULL);
 	r.field = g_string_new(NULL);
-	for (next = text + sizeof VERSION_LINE - 1; *why == NULL && next < lines_end;) {
-		r.line.p = next;
-		r.line.end = memchr(next, '\n', (size_t)(lines_end - next)); /* the last is one */
-		next = r.line.end + 1;
+	while (*why == NULL && state_text_line(&lines, &r.line))
 		*why = read_line(&r);
-	}
 	g_string_free(r.key, TRUE);
 	g_string_free(r.field, TRUE);
 	return *why == NULL;

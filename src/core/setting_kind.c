@@ -289,6 +289,73 @@ parse_store(const char *text)
 	return g_str_has_prefix(text, "unix:") ? parse_listen(text) : parse_host_port(text);
 }
 
+static char *
+parse_address(const char *text)
+{
+	struct in6_addr octets; /* the larger one */
+	char normal[INET6_ADDRSTRLEN];
+
+	for (int i = 0; i < 2; i++)
+		if (inet_pton(i == 0 ? AF_INET : AF_INET6, text, &octets) == 1 &&
+		    inet_ntop(i == 0 ? AF_INET : AF_INET6, &octets, normal, sizeof normal) != NULL)
+			return g_strdup(normal);
+	return NULL;
+}
+
+static char *
+parse_host(const char *text)
+{
+	char *address = parse_address(text);
+
+	return address != NULL ? address : parse_domain(text);
+}
+
+static char *
+parse_https_url(const char *text)
+{
+	GUri *uri = strlen(text) < PATH_MAX ? g_uri_parse(text, G_URI_FLAGS_NONE, NULL) : NULL;
+	bool ok = uri != NULL && strcmp(g_uri_get_scheme(uri), "https") == 0 &&
+		  g_uri_get_host(uri) != NULL && *g_uri_get_host(uri) != '\0' && strpbrk(text, "; \"\\") == NULL;
+
+	if (uri != NULL)
+		g_uri_unref(uri);
+	return accept_if(ok, text);
+}
+
+/* A URI of RFC 7489 6.2: no comma, semicolon or exclamation mark, which mean something there. */
+static char *
+parse_mailto(const char *text)
+{
+	static const char scheme[] = "mailto:";
+	const char *address = text + sizeof scheme - 1, *at;
+	char domain[DOMAIN_SIZE];
+
+	if (!g_str_has_prefix(text, scheme))
+		return NULL;
+	at = strrchr(address, '@');
+	return accept_if(at != NULL && at > address && at - address <= 64 && printable(text) &&
+				 strpbrk(text, ",;! \"\\") == NULL &&
+				 domain_normalise(at + 1, strlen(at + 1), domain),
+			 text);
+}
+
+/* A date alone is its first moment. */
+static char *
+parse_time(const char *text)
+{
+	GTimeZone *utc = g_time_zone_new_utc();
+	char *whole = strchr(text, 'T') == NULL ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
+	GDateTime *t = g_date_time_new_from_iso8601(whole, utc);
+	GDateTime *in_utc = t != NULL ? g_date_time_to_utc(t) : NULL;
+	char *normal = in_utc != NULL ? g_date_time_format(in_utc, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+
+	g_clear_pointer(&t, g_date_time_unref);
+	g_clear_pointer(&in_utc, g_date_time_unref);
+	g_free(whole);
+	g_time_zone_unref(utc);
+	return normal;
+}
+
 /* Visible ASCII, so no blank and no control character. */
 static char *
 parse_word(const char *text)
@@ -355,6 +422,14 @@ const struct setting_kind setting_kind_store = {
 	"HOST:PORT such as 127.0.0.1:6379, or unix:/PATH", parse_store, false};
 const struct setting_kind setting_kind_host_port = {"HOST:PORT such as 10.0.0.1:26379",
 						    parse_host_port, true};
+const struct setting_kind setting_kind_address = {"an IPv4 or IPv6 address", parse_address, false};
+const struct setting_kind setting_kind_host = {"a host name or an IP address", parse_host, false};
+const struct setting_kind setting_kind_https_url = {
+	"an https:// URL such as https://example.com/logo.svg", parse_https_url, false};
+const struct setting_kind setting_kind_mailto = {
+	"mailto: and an address, such as mailto:dmarc@example.com", parse_mailto, false};
+const struct setting_kind setting_kind_time = {
+	"a date such as 2026-12-01 or 2026-12-01T06:00:00Z", parse_time, false};
 const struct setting_kind setting_kind_word = {"1 to 255 visible ASCII characters without blanks",
 					       parse_word, false};
 const struct setting_kind setting_kind_limit = {

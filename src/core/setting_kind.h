@@ -29,6 +29,11 @@ extern const struct setting_kind setting_kind_smtp_url;   /* smtp://HOST:PORT */
 extern const struct setting_kind setting_kind_dns_server; /* ADDRESS or ADDRESS@PORT */
 extern const struct setting_kind setting_kind_store;      /* HOST:PORT, [IPV6]:PORT or unix:/PATH */
 extern const struct setting_kind setting_kind_host_port;  /* HOST:PORT, [IPV6]:PORT */
+extern const struct setting_kind setting_kind_address;    /* an IP address, in its normal form */
+extern const struct setting_kind setting_kind_host;       /* a host name or an IP address */
+extern const struct setting_kind setting_kind_https_url;  /* RFC 3986, with a host */
+extern const struct setting_kind setting_kind_mailto;     /* "mailto:" and an address */
+extern const struct setting_kind setting_kind_time;       /* ISO 8601, UTC: 2026-12-01T06:00:00Z */
 extern const struct setting_kind setting_kind_word;       /* visible ASCII characters */
 extern const struct setting_kind setting_kind_limit;      /* "20/second", limit_text()'s form */
 extern const struct setting_kind setting_kind_account; /* of a user or group of the system */

@@ -5,6 +5,7 @@
  * may use no markup, is cut into lines by the formatter, and does not repeat type, default and
  * range.
  */
+#include "core/rotation.h"
 #include "core/setting_table.h"
 
 #include "core/settings.h"
@@ -26,6 +27,7 @@
 #define SINCE_0_1 .since = "0.1"
 #define SINCE_0_2 .since = "0.2"
 #define SINCE_0_3 .since = "0.3"
+#define SINCE_0_4 .since = "0.4"
 
 /* Defined below, behind their rows. */
 static const struct setting_table header_value_table;
@@ -66,6 +68,13 @@ static const struct setting_choice encoding_choices[] = {
 	{"quoted-printable", ENCODING_QUOTED_PRINTABLE},
 	{"base64", ENCODING_BASE64},
 	{"8bit", ENCODING_8BIT},
+	{NULL, 0},
+};
+
+static const struct setting_choice dmarc_choices[] = {
+	{"none", DMARC_NONE},
+	{"quarantine", DMARC_QUARANTINE},
+	{"reject", DMARC_REJECT},
 	{NULL, 0},
 };
 
@@ -192,6 +201,93 @@ isp_limits_free(void *p)
 static const struct setting_table isp_limits_table = {
 	isp_limits_rows, COUNT(isp_limits_rows), sizeof(struct isp_limits),
 	offsetof(struct isp_limits, origin), isp_limits_free};
+
+static const struct setting dmarc_rows[] = {
+	{.name = "policy",
+	 .type = SETTING_CHOICE,
+	 IN_POOL(dmarc.policy),
+	 SINCE_0_4,
+	 .choices = dmarc_choices,
+	 .help = "What receivers should do with mail that does not align (p=)."},
+	{.name = "subdomain_policy",
+	 .type = SETTING_CHOICE,
+	 IN_POOL(dmarc.subdomain_policy),
+	 SINCE_0_4,
+	 .choices = dmarc_choices,
+	 .help = "The same for domains below it (sp=); left out: as policy."},
+	{.name = "rua",
+	 .type = SETTING_TEXT,
+	 IN_POOL(dmarc.rua),
+	 SINCE_0_4,
+	 .kind = &setting_kind_mailto,
+	 .help = "Where reports go (rua=)."},
+};
+
+static const struct setting_table dmarc_table = {dmarc_rows, COUNT(dmarc_rows), 0, 0, NULL};
+
+static const struct setting relay_rows[] = {
+	{.name = "host",
+	 .type = SETTING_TEXT,
+	 IN_POOL(relay.host),
+	 SINCE_0_4,
+	 .kind = &setting_kind_host,
+	 .flags = SETTING_REQUIRED,
+	 .help = "The relay."},
+	{.name = "port",
+	 .type = SETTING_INT,
+	 IN_POOL(relay.port),
+	 SINCE_0_4,
+	 .min = 1,
+	 .max = 65535,
+	 .preset = "587",
+	 .help = "Its port."},
+	{.name = "starttls",
+	 .type = SETTING_BOOL,
+	 IN_POOL(relay.starttls),
+	 SINCE_0_4,
+	 .preset = "true",
+	 .help = "Whether mail must go encrypted; without it no TLS is used."},
+	{.name = "username",
+	 .type = SETTING_TEXT,
+	 IN_POOL(relay.username),
+	 SINCE_0_4,
+	 .kind = &setting_kind_word,
+	 .help = "The login there; left out: none."},
+	{.name = "password_file",
+	 .type = SETTING_TEXT,
+	 IN_POOL(relay.password_file),
+	 SINCE_0_4,
+	 .kind = &setting_kind_path,
+	 .help = "File with the password in its first line; not readable by others, as keys."},
+};
+
+static const struct setting_table relay_table = {relay_rows, COUNT(relay_rows), 0, 0, NULL};
+
+static const struct setting dkim_next_rows[] = {
+	{.name = "selector",
+	 .type = SETTING_TEXT,
+	 IN_POOL(dkim_next.selector),
+	 SINCE_0_4,
+	 .kind = &setting_kind_selector,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Its selector."},
+	{.name = "key",
+	 .type = SETTING_TEXT,
+	 IN_POOL(dkim_next.key),
+	 SINCE_0_4,
+	 .kind = &setting_kind_path,
+	 .flags = SETTING_REQUIRED,
+	 .help = "Path of its private key, as dkim_key."},
+	{.name = "use_after",
+	 .type = SETTING_TEXT,
+	 IN_POOL(dkim_next.use_after),
+	 SINCE_0_4,
+	 .kind = &setting_kind_time,
+	 .help = "From when on it signs, in UTC; left out: when \"poolctl keys switch\" has seen its "
+		 "record in the DNS."},
+};
+
+static const struct setting_table dkim_next_table = {dkim_next_rows, COUNT(dkim_next_rows), 0, 0, NULL};
 
 static const struct setting pool_rows[] = {
 	{.name = "name",
@@ -346,12 +442,69 @@ static const struct setting pool_rows[] = {
 	 .choices = count_choices,
 	 .preset = "\"recipients\"",
 	 .help = "What limits count of this pool's mail."},
+	{.name = "source_ips",
+	 .type = SETTING_TEXTS,
+	 IN_POOL(source_ips),
+	 SINCE_0_4,
+	 .kind = &setting_kind_address,
+	 .preset = "[ ]",
+	 .help = "Addresses that this pool's mail leaves from: for A, AAAA, PTR and SPF records, and for "
+		 "what poolctl postfix generates."},
+	{.name = "spf_include",
+	 .type = SETTING_TEXTS,
+	 IN_POOL(spf_include),
+	 SINCE_0_4,
+	 .kind = &setting_kind_domain,
+	 .preset = "[ ]",
+	 .help = "Domains whose SPF records this pool's include."},
+	{.name = "dmarc",
+	 .type = SETTING_GROUP,
+	 SINCE_0_4,
+	 .members = &dmarc_table,
+	 .help = "The DMARC record of sender_domain."},
+	{.name = "bimi_logo",
+	 .type = SETTING_TEXT,
+	 IN_POOL(bimi_logo),
+	 SINCE_0_4,
+	 .kind = &setting_kind_https_url,
+	 .help = "Where the logo of BIMI lies (SVG); left out: no record."},
+	{.name = "tracking_domain",
+	 .type = SETTING_TEXT,
+	 IN_POOL(tracking_domain),
+	 SINCE_0_4,
+	 .kind = &setting_kind_domain,
+	 .help = "Name of links and images in mail, a CNAME of tracking_target."},
+	{.name = "tracking_target",
+	 .type = SETTING_TEXT,
+	 IN_POOL(tracking_target),
+	 SINCE_0_4,
+	 .kind = &setting_kind_domain,
+	 .help = "The host that serves them."},
+	{.name = "bounce_target",
+	 .type = SETTING_TEXT,
+	 IN_POOL(bounce_target),
+	 SINCE_0_4,
+	 .kind = &setting_kind_domain,
+	 .help = "The host that takes the bounces: spf_domain is a CNAME of it, or has it as MX where it "
+		 "has its own SPF record."},
+	{.name = "relay",
+	 .type = SETTING_GROUP,
+	 SINCE_0_4,
+	 .members = &relay_table,
+	 .help = "A relay that this pool's mail goes by; left out: it is sent directly. What poolctl "
+		 "postfix generates."},
+	{.name = "dkim_next",
+	 .type = SETTING_GROUP,
+	 SINCE_0_4,
+	 .members = &dkim_next_table,
+	 .help = "The key that follows dkim_key. See KEY ROTATION."},
 };
 
 static void
 pool_free(void *p)
 {
 	g_clear_pointer(&((struct pool *)p)->limits.rules, g_array_unref);
+	rotation_free(((struct pool *)p)->rotation);
 	setting_release(&setting_table_pool, p);
 	g_free(p);
 }
@@ -866,6 +1019,12 @@ static const struct setting rows[] = {
 	 .members = &redis_table,
 	 .help = "The Redis server that all nodes count in; left out: limits and statistics are this "
 		 "node's own, in memory, kept in state_dir over a restart. See LIMITS."},
+	{.name = "require_dns",
+	 .type = SETTING_BOOL,
+	 IN_SETTINGS(require_dns),
+	 SINCE_0_4,
+	 .preset = "false",
+	 .help = "Never sign with the selector of a dkim_next whose record has not been seen in the DNS."},
 	{.name = "stats_days",
 	 .type = SETTING_INT,
 	 IN_SETTINGS(stats_days),

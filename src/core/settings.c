@@ -287,6 +287,7 @@ settings_finish(struct settings *s, struct errors *errors)
 	struct finish f = {.s = s, .errors = errors, .whole = !errors_any(errors)};
 
 	finish_pools(&f);
+	finish_dns(&f);
 	finish_isps(&f);
 	finish_limits(&f);
 	check_globals(&f);

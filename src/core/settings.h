@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 struct key; /* a private key, io/keystore.h; core only passes it on */
+struct rotation; /* core/rotation.h */
 
 enum mixed_isps {
 	MIXED_NEUTRAL, /* the record "default" treats the message */
@@ -92,6 +93,14 @@ struct isp_limits {
 	struct origin origin;
 };
 
+/** What a DMARC record asks for; RFC 7489 6.3. */
+enum dmarc_policy {
+	DMARC_UNSET, /* no record; of subdomain_policy: as policy */
+	DMARC_NONE,
+	DMARC_QUARANTINE,
+	DMARC_REJECT,
+};
+
 /** One DKIM signature of a pool. */
 struct signature {
 	char *domain;   /* d=, an A-label domain */
@@ -101,7 +110,7 @@ struct signature {
 	struct origin origin;
 };
 
-#define POOL_KEYS_MAX 24
+#define POOL_KEYS_MAX 40
 
 struct pool {
 	char *name;
@@ -121,6 +130,27 @@ struct pool {
 	GPtrArray *isp_limits; /* of struct isp_limits * */
 	int on_limit;          /* enum on_limit */
 	int count;             /* enum limit_count */
+	/* What the DNS and the MTA have to know. */
+	GPtrArray *source_ips;  /* of char *: addresses that its mail leaves from */
+	GPtrArray *spf_include; /* of char *: domains */
+	struct {
+		int policy, subdomain_policy; /* enum dmarc_policy */
+		char *rua;		      /* "mailto:..."; NULL: none */
+	} dmarc;
+	char *bimi_logo;			  /* https URL; NULL: none */
+	char *tracking_domain, *tracking_target; /* both or none */
+	char *bounce_target;			  /* host that takes the bounces; NULL: not told */
+	struct {
+		char *host; /* NULL: mail does not go by a relay */
+		int64_t port;
+		bool starttls;
+		char *username, *password_file; /* both or none */
+	} relay;
+	struct {
+		char *selector, *key; /* both or none */
+		char *use_after;      /* "2026-12-01T06:00:00Z"; NULL: when poolctl keys switch says so */
+	} dkim_next;
+	struct rotation *rotation; /* made of dkim_next, the one thing that changes; NULL: there is none */
 	uint32_t tag;              /* of the name, stands in Return-Path tokens */
 	uint32_t index;            /* in the list that it stands in, for messages */
 	struct origin origin;
@@ -226,6 +256,8 @@ struct settings {
 		int when_down; /* enum when_down */
 		int64_t nodes;
 	} redis;
+
+	bool require_dns; /* never sign with a selector whose record has not been seen */
 
 	int64_t stats_days;
 	int64_t stats_interval; /* seconds; 0: no summary lines */

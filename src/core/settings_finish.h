@@ -38,8 +38,14 @@ bool finish_header_needed(const char *name);
 /** Reads the limits of all pools and ISP records; after finish_isps(), whose records pools name. */
 void finish_limits(struct finish *f);
 
+/** Checks a pool's dkim_next, and makes its rotation; after its signatures. */
+void finish_rotation(struct finish *f, struct pool *p);
+
 /** Checks all pools, and builds their look-ups. */
 void finish_pools(struct finish *f);
+
+/** Checks what all pools tell of the DNS and the MTA; after finish_pools(). */
+void finish_dns(struct finish *f);
 
 /** Checks all ISP records, and builds their look-ups. */
 void finish_isps(struct finish *f);

@@ -95,16 +95,6 @@ register_tag(const struct finish *f, struct pool *p)
 	}
 }
 
-/* True if domain is parent or below it. */
-static bool
-at_or_below(const char *domain, const char *parent)
-{
-	size_t len = strlen(domain), tail = strlen(parent);
-
-	return len >= tail && strcmp(domain + len - tail, parent) == 0 &&
-	       (len == tail || domain[len - tail - 1] == '.');
-}
-
 static void
 check_domains(const struct finish *f, const struct pool *p)
 {
@@ -114,7 +104,7 @@ check_domains(const struct finish *f, const struct pool *p)
 	    strlen(p->sender_subdomain) + 1 + strlen(p->sender_domain) > DOMAIN_MAX)
 		finish_error(f, "sender_subdomain", "%s.%s: expected at most %d octets",
 			   p->sender_subdomain, p->sender_domain, DOMAIN_MAX);
-	if (p->spf_domain != NULL && !at_or_below(p->spf_domain, p->sender_domain))
+	if (p->spf_domain != NULL && !domain_at_or_below(p->spf_domain, p->sender_domain))
 		finish_warning(
 			f, "spf_domain",
 			"\"%s\" is not below sender_domain \"%s\": SPF may not align with From:",
@@ -213,6 +203,7 @@ finish_pool(struct finish *f, struct pool *p)
 		check_complete(f, p);
 	check_domains(f, p);
 	check_signatures(f, p);
+	finish_rotation(f, p);
 	finish_header_rules(f, &p->headers);
 	finish_signed_headers(f, "signed_headers", p->signed_headers);
 }

@@ -8,6 +8,7 @@
  */
 #include "core/sign.h"
 #include "core/pipeline.h"
+#include "core/rotation.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -312,7 +313,7 @@ stage_sign(const struct job *job, struct plan *plan)
 	/* Last first: each goes on top, so the pool's own signature ends up as the first line. */
 	for (guint i = signatures->len; ok && i-- > 0;) {
 		const struct sign_request request = {
-			.signature = g_ptr_array_index(signatures, i),
+			.signature = rotation_signature(plan->pool, i, job->now),
 			.fields = s.fields,
 			.oversigned = (const char *const *)over->pdata,
 			.body = body,

@@ -5,6 +5,7 @@
  * it is.
  */
 #include "core/signed_mail.h"
+#include "core/rotation.h"
 
 #include <string.h>
 
@@ -57,6 +58,12 @@ tag_is(const struct tag *tag, const char *text)
 }
 
 static bool
+is_signature(const struct tag *d, const struct tag *s, const struct signature *signature)
+{
+	return tag_is(d, signature->domain) && tag_is(s, signature->selector);
+}
+
+static bool
 is_ours(const struct field *f, const struct pool *pool)
 {
 	struct tag d = {0}, s = {0};
@@ -68,13 +75,10 @@ is_ours(const struct field *f, const struct pool *pool)
 		take_tag(p, semicolon != NULL ? semicolon : end, &d, &s);
 		p = semicolon != NULL ? semicolon + 1 : end;
 	}
-	for (guint i = 0; i < pool->signatures->len; i++) {
-		const struct signature *signature = g_ptr_array_index(pool->signatures, i);
-
-		if (tag_is(&d, signature->domain) && tag_is(&s, signature->selector))
+	for (guint i = 0; i < pool->signatures->len; i++)
+		if (is_signature(&d, &s, g_ptr_array_index(pool->signatures, i)))
 			return true;
-	}
-	return false;
+	return pool->rotation != NULL && is_signature(&d, &s, pool->rotation->next);
 }
 
 bool

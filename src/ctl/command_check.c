@@ -3,17 +3,13 @@
  */
 #include "core/setting_table.h"
 #include "ctl/command.h"
+#include "ctl/daemon_pid.h"
 #include "io/conf_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 int
 command_check(int argc, char **argv)
@@ -47,47 +43,6 @@ command_check(int argc, char **argv)
 	return EX_OK;
 }
 
-/* Opens the pid file if the daemon holds its lock; -1 with what is wrong on standard error. */
-static int
-pid_file_open(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0) {
-		fprintf(stderr, "poolctl reload: %s: %s: poolmilter does not run\n", path, g_strerror(errno));
-	} else if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-		/* The lock ends with the process, its number in the file does not. */
-		fprintf(stderr, "poolctl reload: %s: nobody holds it: poolmilter does not run\n", path);
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-/* The process that holds the pid file, or 0 with what is wrong on standard error. */
-static pid_t
-daemon_pid(const struct settings *s)
-{
-	char text[32] = "";
-	guint64 pid = 0;
-	int fd;
-
-	if (s->pid_file == NULL) {
-		fputs("poolctl reload: no pid_file is set; send SIGHUP to the daemon yourself\n", stderr);
-		return 0;
-	}
-	fd = pid_file_open(s->pid_file);
-	if (fd < 0)
-		return 0;
-	if (read(fd, text, sizeof text - 1) < 0 ||
-	    !g_ascii_string_to_unsigned(g_strstrip(text), 10, 2, G_MAXINT32, &pid, NULL)) {
-		pid = 0;
-		fprintf(stderr, "poolctl reload: %s: holds no process ID\n", s->pid_file);
-	}
-	close(fd);
-	return (pid_t)pid;
-}
-
 int
 command_reload(int argc, char **argv)
 {
@@ -95,8 +50,9 @@ command_reload(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	const char *config = POOLMILTER_CONFIG;
+	enum daemon_told told;
 	struct settings *s;
-	pid_t pid;
+	char *why = NULL;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
@@ -112,17 +68,14 @@ command_reload(int argc, char **argv)
 	s = command_load(config, CONF_FILE_NO_SECRET);
 	if (s == NULL)
 		return EX_CONFIG;
-	pid = daemon_pid(s);
+	told = daemon_pid_reload(s, &why);
 	settings_unref(s);
-	if (pid == 0)
-		return EX_UNAVAILABLE;
-	if (kill(pid, SIGHUP) != 0) {
-		bool denied = errno == EPERM;
-
-		fprintf(stderr, "poolctl reload: process %ld: %s\n", (long)pid, g_strerror(errno));
-		return denied ? EX_NOPERM : EX_UNAVAILABLE;
-	}
-	return EX_OK;
+	if (told != DAEMON_TOLD)
+		fprintf(stderr, "poolctl reload: %s\n", why);
+	g_free(why);
+	if (told == DAEMON_TOLD)
+		return EX_OK;
+	return told == DAEMON_DENIED ? EX_NOPERM : EX_UNAVAILABLE;
 }
 
 int

@@ -6,6 +6,7 @@
 #include "ctl/explain_report.h"
 
 #include "core/pool.h"
+#include "core/rotation.h"
 #include "core/setting_table.h"
 #include "ctl/isp_report.h"
 #include "ctl/report.h"
@@ -288,7 +289,7 @@ print_signatures(struct printer *p)
 
 	p->key = "signatures";
 	for (guint i = 0; i < list->len; i++) {
-		const struct signature *sig = list->pdata[i];
+		const struct signature *sig = rotation_signature(p->plan->pool, i, time(NULL));
 
 		line(p, "d=%s s=%s a=%s key=%s", sig->domain, sig->selector, algorithm_of(made, i),
 		     sig->key_file);
@@ -426,7 +427,7 @@ signatures_json(const struct plan *p)
 	json_t *list = json_array();
 
 	for (guint i = 0; i < p->pool->signatures->len; i++) {
-		const struct signature *sig = p->pool->signatures->pdata[i];
+		const struct signature *sig = rotation_signature(p->pool, i, time(NULL));
 
 		json_array_append_new(list, json_pack("{ssssssss}", "domain", sig->domain,
 						      "selector", sig->selector, "algorithm",

@@ -99,6 +99,43 @@ static const struct command commands[] = {
 	 "                           output and the record to standard error\n"
 	 "  -t, --type TYPE          rsa (default) or ed25519\n"
 	 "  -b, --bits BITS          of an RSA key: 2048 (default) or 4096\n"},
+	{"dns", command_dns, "print the DNS records that pools want, or check them",
+	 "Usage: poolctl dns print [-c FILE] [--format bind | table | json] [--zone DOMAIN] [--legacy]\n"
+	 "                         [POOL...]\n"
+	 "       poolctl dns check [-c FILE] [--resolver ADDRESS[@PORT]] [--quiet] [--json] [POOL...]\n"
+	 "\n"
+	 "print tells the records of the pools, all without names: as a fragment of a zone file, to be\n"
+	 "included or copied, as a table, or as JSON.  What the settings do not tell, and what no record\n"
+	 "can mend, goes to standard error.\n"
+	 "check looks them up, and tells what is wrong and how to mend it; see poolctl(1) for each finding.\n"
+	 "\n" CONFIG_HELP
+	 "      --format FORMAT bind (default), table or json\n"
+	 "      --json          as JSON\n"
+	 "      --zone DOMAIN   only records at this name and below\n"
+	 "      --legacy        obsolete records too, that some guides ask for\n"
+	 "      --resolver ADDRESS[@PORT]  ask this DNS server instead of the configured one\n"
+	 "  -q, --quiet         of what is checked, only what is to be mended\n"
+	 "\n"
+	 "Exit status of print: 0 done, 69 no such pool, or a key cannot be read, 78 configuration, 64 usage.\n"
+	 "Of check: 0 nothing, or notes only, 1 warnings, 2 errors, 75 none, but the DNS could not tell of all.\n"},
+	{"keys", command_keys, "tell how DKIM keys stand, and change to the next one",
+	 "Usage: poolctl keys status [-c FILE] [--no-dns] [--json] [POOL...]\n"
+	 "       poolctl keys switch [-c FILE] [--force] POOL\n"
+	 "       poolctl keys switch [-c FILE] --back [--force] POOL\n"
+	 "\n"
+	 "status lists the keys of the pools, all without names: type, age, which sign, which wait and for\n"
+	 "what, whether their records are in the DNS, and from when on old ones may be removed.\n"
+	 "switch makes a pool sign with its dkim_next, if its record is in the DNS, and has the daemon reload;\n"
+	 "with --back it signs with dkim_key again.\n"
+	 "\n" CONFIG_HELP
+	 "      --no-dns        do not ask the DNS\n"
+	 "      --json          as JSON\n"
+	 "      --force         whatever the DNS says; not to dkim_next with require_dns\n"
+	 "      --back          undo: sign with dkim_key\n"
+	 "\n"
+	 "Exit status: 0 done, 1 a record is missing or wrong, 75 the DNS could not tell or another switch is\n"
+	 "under way, 69 no such pool, no dkim_next or the daemon cannot be told, 73 keys.state cannot be\n"
+	 "written, 77 without the rights to, 78 configuration, 64 usage.\n"},
 	{"verp", command_verp, "make or read a Return-Path",
 	 "Usage: poolctl verp encode [-c FILE] --pool POOL [--rcpt RCPT] [--queue-id ID] [--time EPOCH]\n"
 	 "       poolctl verp decode [-c FILE] [--rcpt RCPT] [--time EPOCH] [--json] ADDRESS\n"

@@ -104,12 +104,13 @@ unix_permissions(const struct settings *s, const char *path, const char *address
 		*why = g_strdup_printf("socket_group: no group \"%s\"", s->socket_group);
 		return false;
 	}
-	if (chown(path, uid, gid) != 0) {
-		*why = failure(address, "cannot change the socket's owner and group");
-		return false;
-	}
+	/* In this order: without CAP_FOWNER (the systemd unit) root has no say in others' modes. */
 	if (chmod(path, (mode_t)s->socket_mode) != 0) {
 		*why = failure(address, "cannot change the socket's mode");
+		return false;
+	}
+	if (chown(path, uid, gid) != 0) {
+		*why = failure(address, "cannot change the socket's owner and group");
 		return false;
 	}
 	return true;

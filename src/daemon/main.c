@@ -11,6 +11,7 @@
 #include "core/settings.h"
 #include "daemon/callbacks.h"
 #include "daemon/control.h"
+#include "daemon/key_watch.h"
 #include "daemon/limit_state.h"
 #include "daemon/listener.h"
 #include "daemon/milter_io.h"
@@ -33,6 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 struct options {
@@ -43,6 +45,7 @@ struct options {
 };
 
 static struct options options;
+static int64_t loading; /* seconds since 1970 when the reading of the last settings began */
 static struct mx_resolver *mx_resolver;
 static struct limiter_memory *limiter;
 static struct stats *stats;
@@ -241,6 +244,7 @@ take(struct settings *s, gint64 started)
 	change_resolver(s);
 	log_set_level(s->syslog.level);
 	snapshot_set(settings_ref(s));
+	key_watch_change(s, loading);
 	statistics_change(s);
 	log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
 		 (double)(g_get_monotonic_time() - started) / 1000);
@@ -252,8 +256,10 @@ reload(void)
 	struct errors *errors = errors_new();
 	struct settings *before = snapshot_get();
 	gint64 started = g_get_monotonic_time();
-	struct settings *s = conf_file_load(options.config, CONF_FILE_SECRET, errors);
+	struct settings *s;
 
+	loading = time(NULL);
+	s = conf_file_load(options.config, CONF_FILE_SECRET, errors);
 	report(errors, to_log);
 	if (s == NULL) {
 		log_line(LOG_ERR, "reload: refused with %u errors, the settings stay as they were",
@@ -343,6 +349,7 @@ serve(struct settings *s, struct signer *signer)
 	if (!change_limiters(s, &why))
 		fail(EX_OSERR, why);
 	snapshot_set(s);
+	key_watch_change(s, loading);
 	statistics_change(s);
 	process_ready(EX_OK, NULL);
 	(void)smfi_main(); /* signals end the process: it returns only when it gives up */
@@ -381,6 +388,7 @@ main(int argc, char **argv)
 	parse_arguments(argc, argv);
 	signals_block();
 	author_init();
+	loading = time(NULL);
 	s = load_or_exit(CONF_FILE_NO_SECRET | (options.check ? CONF_FILE_KEYS : 0));
 	if (options.check) {
 		puts("configuration is good");

@@ -8,8 +8,10 @@
  */
 #include "io/conf_file.h"
 
+#include "core/rotation.h"
 #include "core/setting_table.h"
 #include "io/conf_text.h"
+#include "io/key_state.h"
 #include "io/keystore.h"
 #include "io/limiter_redis_settings.h"
 #include "io/secret_file.h"
@@ -445,6 +447,16 @@ check_accounts(struct load *l)
 }
 
 static void
+add_next_key(struct keystore *ks, const struct pool *p)
+{
+	struct signature *sig = p->rotation->next;
+	char *name = g_strdup_printf("pools[%u].dkim_next.key", p->index);
+
+	sig->key = keystore_add(ks, sig->key_file, sig->origin, name);
+	g_free(name);
+}
+
+static void
 add_keys(struct keystore *ks, const struct pool *p)
 {
 	for (guint i = 0; i < p->signatures->len; i++) {
@@ -460,6 +472,8 @@ add_keys(struct keystore *ks, const struct pool *p)
 		sig->key = keystore_add(ks, sig->key_file, sig->origin, name);
 		g_free(name);
 	}
+	if (p->rotation != NULL)
+		add_next_key(ks, p);
 }
 
 static void
@@ -472,6 +486,27 @@ load_keys(struct load *l)
 	for (guint i = 0; i < l->s->pools->len; i++)
 		add_keys(ks, l->s->pools->pdata[i]);
 	keystore_load(ks, l->flags & CONF_FILE_KEYS, l->errors);
+}
+
+/* Which pools sign with dkim_next; if that cannot be known, those do whose use_after says so. */
+static void
+load_key_state(struct load *l)
+{
+	bool any = false;
+	char *why = NULL;
+	GPtrArray *entries;
+
+	for (guint i = 0; !any && i < l->s->pools->len; i++)
+		any = ((const struct pool *)l->s->pools->pdata[i])->rotation != NULL;
+	if (!any || errors_any(l->errors))
+		return;
+	entries = key_state_read(l->s->state_dir, &why);
+	key_state_apply(l->s, entries);
+	if (why != NULL)
+		errors_warn(l->errors, settings_origin(l->s, "state_dir"), "state_dir",
+			    "%s: no key counts as switched", why);
+	g_ptr_array_unref(entries);
+	g_free(why);
 }
 
 static void
@@ -577,6 +612,7 @@ load_all(struct load *l, const char *path)
 	settings_finish(l->s, l->errors);
 	check_accounts(l);
 	load_keys(l);
+	load_key_state(l);
 	load_secrets(l);
 	load_redis(l);
 	malloc_trim(0); /* libconfig's trees are larger than all that we keep */

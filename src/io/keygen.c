@@ -69,6 +69,12 @@ keygen_record(void *pkey, enum key_type type)
 	return record;
 }
 
+char *
+keygen_kind(void *pkey, enum key_type type)
+{
+	return type == KEY_RSA ? g_strdup_printf("rsa-%d", EVP_PKEY_get_bits(pkey)) : g_strdup("ed25519");
+}
+
 static bool
 write_all(int fd, const char *text, size_t len)
 {

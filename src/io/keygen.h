@@ -19,6 +19,9 @@ char *keygen_pem(void *pkey);
  */
 char *keygen_record(void *pkey, enum key_type type);
 
+/** "rsa-2048", "ed25519"; g_free it. */
+char *keygen_kind(void *pkey, enum key_type type);
+
 /** Writes the text to a new file with mode 0600; false with *why if the file exists or cannot be written. */
 bool keygen_write(const char *path, const char *text, char **why);
 

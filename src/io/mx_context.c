@@ -1,9 +1,7 @@
 /*
- * mx_context - libunbound set up for MX questions to given servers; see mx_context.h.
+ * mx_context - libunbound set up for questions to given servers; see mx_context.h.
  */
 #include "io/mx_context.h"
-
-#include "core/domain.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +18,8 @@ static const struct {
 	{"do-not-query-localhost:", "no"},    /* a cache on this host is the best server */
 	{"local-zone:", "test. transparent"}, /* names for private use: the server knows, not we; */
 	{"local-zone:", "home.arpa. transparent"}, /* "nodefault" does not work in 1.17.1 */
+	{"local-zone:", "127.in-addr.arpa. transparent"},
+	{"unblock-lan-zones:", "yes"},    /* PTR of private addresses, the same */
 	{"infra-cache-min-rtt:", "400"},  /* a cache answers in 1 ms or when it has asked others */
 	{"infra-host-ttl:", "2"},         /* forget a dead server's back-off: 900 s by default */
 	{"infra-keep-probing:", "yes"},   /* and try it meanwhile */
@@ -31,12 +31,11 @@ static const struct {
 	{"rrset-cache-size:", "256k"},
 };
 
-/* The normal form of the host in MX RDATA (RFC 1035 3.3.9); false for what is none, or the root. */
-static bool
-host_of_rdata(const unsigned char *data, size_t len, char out[DOMAIN_SIZE])
+bool
+mx_context_name(const unsigned char *data, size_t len, char out[DOMAIN_SIZE])
 {
 	char text[DOMAIN_MAX + 2];
-	size_t used = 0, at = 2; /* after the preference */
+	size_t used = 0, at = 0;
 
 	while (at < len && data[at] != 0) {
 		size_t label = data[at++];
@@ -50,6 +49,13 @@ host_of_rdata(const unsigned char *data, size_t len, char out[DOMAIN_SIZE])
 		at += label;
 	}
 	return at < len && domain_normalise(text, used, out);
+}
+
+/* The host in MX RDATA (RFC 1035 3.3.9), behind its preference. */
+static bool
+host_of_rdata(const unsigned char *data, size_t len, char out[DOMAIN_SIZE])
+{
+	return len > 2 && mx_context_name(data + 2, len - 2, out);
 }
 
 /* The answer in MX records; a lone "." says that the domain takes no mail (RFC 7505). */
