@@ -150,6 +150,25 @@ static const struct command commands[] = {
 	 "      --json          as JSON\n"
 	 "\n"
 	 "Exit status of decode: 0 valid, 77 refused (malformed, forged, expired, future).\n"},
+	{"postfix", command_postfix, "generate what the MTA needs, or check its settings",
+	 "Usage: poolctl postfix [-c FILE] [--output DIR] [--bounces ADDRESS] [--any-address]\n"
+	 "       poolctl postfix [-c FILE] --check [--config-dir DIR] [--json]\n"
+	 "       poolctl postfix [-c FILE] --sendmail\n"
+	 "\n"
+	 "Prints what Postfix needs for this configuration, or writes it to DIR, with a script that applies\n"
+	 "it: milter settings, a transport for each pool with its address and HELO name, relays, numbers of\n"
+	 "ISP records.  --check names what endangers mail or signatures in a Postfix' settings.\n"
+	 "\n" CONFIG_HELP
+	 "  -o, --output DIR    write files to DIR, passwords too (mode 0600), instead of printing\n"
+	 "      --bounces ADDRESS  deliver bounces to this address\n"
+	 "      --any-address   use all source_ips, also those that this host does not have\n"
+	 "      --check         check the Postfix of this host\n"
+	 "      --config-dir DIR   where its main.cf is (default: as postconf has it)\n"
+	 "      --json          as JSON\n"
+	 "      --sendmail      print what Sendmail needs\n"
+	 "\n"
+	 "Exit status: 0 done, nothing found; 1 something found; 66 a password cannot be read, 69 Postfix\n"
+	 "cannot be asked, 73 a file cannot be written, 78 configuration, 64 usage.\n"},
 	{"reload", command_reload, "make the daemon read its configuration again",
 	 "Usage: poolctl reload [-c FILE]\n"
 	 "\n"

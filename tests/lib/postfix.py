@@ -41,6 +41,7 @@ retry     unix - - n - - error
 discard   unix - - n - - discard
 anvil     unix - - n - 1 anvil
 scache    unix - - n - 1 scache
+tlsmgr    unix - - n 1000? 1 tlsmgr
 postlog   unix-dgram n - n - 1 postlogd
 """
 
@@ -113,16 +114,18 @@ class Postfix(Instance):
     """milter: "unix:/path", "inet:PORT@HOST" or None, used for SMTP and for pickup.
     settings: main.cf parameters that win over MAIN.
     listeners: further smtpd, {port: {parameter: value}}; the parameters are for that one alone.
-    cleanups: further cleanup, {service name: {parameter: value}}."""
+    cleanups: further cleanup, {service name: {parameter: value}}.
+    prepare: called with the configuration's directory before the start."""
 
     NAME = "Postfix"
 
     def __init__(self, relay_port, milter=None, settings=None, listeners=None,
-                 cleanups=None):
+                 cleanups=None, prepare=None):
         super().__init__(relay_port, milter)
         self.settings = settings or {}
         self.listeners = listeners or {}
         self.cleanups = cleanups or {}
+        self.prepare = prepare or (lambda config: None)
 
     def _set_up(self):
         self._make_directories()
@@ -175,15 +178,16 @@ class Postfix(Instance):
         with open(os.path.join(self.config, "main.cf"), "w") as out:
             for key, value in main.items():
                 out.write("%s = %s\n" % (key, value))
-        # Postfix waits until main.cf has not changed for two seconds; it shall not wait for us.
-        past = time.time() - 60
-        os.utime(os.path.join(self.config, "main.cf"), (past, past))
         with open(os.path.join(self.config, "master.cf"), "w") as out:
             out.write(MASTER.format(port=self.port))
             for port, settings in self.listeners.items():
                 out.write(service("127.0.0.1:%d inet n - n - - smtpd" % port, settings))
             for name, settings in self.cleanups.items():
                 out.write(service("%s unix n - n - 0 cleanup" % name, settings))
+        self.prepare(self.config)
+        # Postfix waits until main.cf has not changed for two seconds; it shall not wait for us.
+        past = time.time() - 60
+        os.utime(os.path.join(self.config, "main.cf"), (past, past))
 
     def _start_master(self):
         program = os.path.join(setting("daemon_directory"), "master")

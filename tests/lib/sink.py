@@ -18,12 +18,23 @@ import time
 LINE_LIMIT = 64 * 1024 * 1024
 
 
+class Visit:
+    """One connection: the client's address, and when it came and went (monotonic; gone None: still here)."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.came = time.monotonic()
+        self.gone = None
+
+
 class Message:
     """One delivered message.  sender and rcpts are addresses without angle brackets; the _args
-    are the ESMTP arguments behind them, one dict (upper-cased names) for each address."""
+    are the ESMTP arguments behind them, one dict (upper-cased names) for each address; visit is the
+    connection that it came by."""
 
     def __init__(self):
         self.helo = ""
+        self.visit = None
         self.sender = None
         self.sender_args = {}
         self.rcpts = []
@@ -88,8 +99,8 @@ def _address(argument):
 
 
 class _Session:
-    def __init__(self, sink, reader, writer):
-        self.sink, self.reader, self.writer = sink, reader, writer
+    def __init__(self, sink, reader, writer, visit):
+        self.sink, self.reader, self.writer, self.visit = sink, reader, writer, visit
         self.helo = ""
         self.message = None
 
@@ -126,6 +137,7 @@ class _Session:
         elif verb == "MAIL":
             self.message = Message()
             self.message.helo = self.helo
+            self.message.visit = self.visit
             self.message.sender, self.message.sender_args = _address(argument[5:])
             self.say("250 2.1.0 ok")
         elif verb == "RCPT":
@@ -164,6 +176,8 @@ class _Session:
             if line == b".\r\n":
                 break
             lines.append(line[1:] if line[:1] == b"." else line)
+        if self.sink.delay:
+            await asyncio.sleep(self.sink.delay)
         self.message.content = b"".join(lines)
         self.message.time = time.time()
         self.sink.keep(self.message)
@@ -172,7 +186,8 @@ class _Session:
 
 
 class Sink:
-    """The server.  extensions are EHLO words; refuse maps a recipient to the answer it gets."""
+    """The server.  extensions are EHLO words; refuse maps a recipient to the answer it gets; delay is
+    how long a message is looked at before it is taken."""
 
     EXTENSIONS = ("PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8", "DSN",
                   "ENHANCEDSTATUSCODES")
@@ -180,6 +195,7 @@ class Sink:
     def __init__(self, extensions=EXTENSIONS, port=0):
         self.extensions = list(extensions)
         self.refuse = {}
+        self.delay = 0
         self.port = port
         self.connections = 0
         self._messages = []
@@ -218,14 +234,16 @@ class Sink:
 
     async def _serve(self, reader, writer):
         self.connections += 1
+        visit = Visit(writer.get_extra_info("peername")[0])
         try:
-            await _Session(self, reader, writer).run()
+            await _Session(self, reader, writer, visit).run()
         except ConnectionError:
             pass
         except asyncio.CancelledError:
             # Not raised on: asyncio would print a traceback for each open session at the stop.
             pass
         finally:
+            visit.gone = time.monotonic()
             writer.close()
 
     def keep(self, message):
