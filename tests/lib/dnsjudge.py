@@ -4,7 +4,8 @@
     judge.dkim(content)                     [(d=, s=, "pass" or why not)], top signature first
     judge.spf("127.0.0.4", sender, helo)    "pass", "fail", "none", ...
     judge.dmarc(ip, from_domain, sender_domain, dkim, spf)
-                                            "RESULT POLICY DKIM SPF", such as "pass none pass pass"
+                                            "RESULT POLICY DKIM SPF", such as "pass none pass pass";
+                                            dkim as from dkim(), spf as from spf()
 """
 import re
 import subprocess
@@ -23,7 +24,8 @@ $d->dkim([map { my ($domain, $selector, $result) = split m{/};
     { domain => $domain, selector => $selector, result => $result } } @dkim]);
 $d->spf([{ domain => $sender, scope => "mfrom", result => $spf }]);
 my $r = $d->validate;
-print join(" ", $r->result, $r->published ? $r->published->p : "-", $r->dkim, $r->spf);
+my $policy = eval { $r->published->p };     # it dies where there is no record
+print join(" ", map { $_ // "-" } $r->result, $policy, $r->dkim, $r->spf);
 """
 
 
@@ -34,22 +36,27 @@ class Judge:
         self.resolver.nameservers = ["127.0.0.1"]
         self.resolver.port = port
 
-    def _txt(self, name, **_):
-        try:
-            answer = self.resolver.resolve(name.decode().rstrip("."), "TXT")
-        except dns.exception.DNSException:
-            return None
-        return b"".join(answer[0].strings)
-
     def _records(self, name, kind, *_, **__):
-        """As pyspf wants it: ((name, type), value)."""
+        """As pyspf wants it: ((name, type), value) of the name, or of what its CNAMEs lead to."""
+        name = name.rstrip(".")
         try:
-            answer = self.resolver.resolve(name.rstrip("."), kind)
+            answer = self.resolver.resolve(name, kind)
+        except dns.resolver.NoAnswer:   # a CNAME alone, where the server does not follow it
+            try:
+                alias = self.resolver.resolve(name, "CNAME")
+            except dns.exception.DNSException:
+                return []
+            return self._records(alias[0].target.to_text(True), kind)
         except dns.exception.DNSException:
             return []
         values = {"TXT": lambda r: r.strings, "PTR": lambda r: r.target.to_text(True),
                   "MX": lambda r: (r.preference, r.exchange.to_text(True))}
         return [((name, kind), values.get(kind, lambda r: r.address)(r)) for r in answer]
+
+    def _txt(self, name, **_):
+        """As python3-dkim wants it."""
+        found = self._records(name.decode(), "TXT")
+        return b"".join(found[0][1]) if found else None
 
     def dkim(self, content):
         head = re.sub(rb"\r\n(?=[ \t])", b"", content.partition(b"\r\n\r\n")[0])
@@ -67,9 +74,13 @@ class Judge:
     def spf(self, ip, sender, helo):
         spf.DNSLookup = self._records
         query = spf.query(i=ip, s=sender, h=helo)
-        # Not check(), for which everything from 127.0.0.0/8 passes.
-        record = query.dns_spf(query.d)
-        return query.check1(record, query.d, 0)[0] if record else "none"
+        try:                    # as check() does, for which everything from 127.0.0.0/8 passes
+            record = query.dns_spf(query.d)
+            return query.check1(record, query.d, 0)[0] if record else "none"
+        except spf.PermError:
+            return "permerror"
+        except spf.TempError:
+            return "temperror"
 
     def dmarc(self, ip, from_domain, sender_domain, dkim_results, spf_result):
         done = subprocess.run(["/usr/bin/perl", "-e", DMARC, str(self.port), ip, from_domain, sender_domain,
