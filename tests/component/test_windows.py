@@ -26,7 +26,7 @@ CLOCK = 0.005   # seconds that a refusal may have come before MONITOR tells it
 MINUTE = 67     # seconds of the minute's offer
 
 POOLS = [daemon.pool("second", "second.example", limits=["40/second"]),
-         daemon.pool("three", "three.example", limits=["300/3s"]),
+         daemon.pool("three", "three.example", limits=["120/3s"]),
          daemon.pool("many", "many.example", limits=["90/2s"]),
          daemon.pool("minute", "minute.example", limits=["60/minute"]),
          daemon.pool("one", "one.example", limits=["80/2s"]),
@@ -194,7 +194,7 @@ class Promise:
         self.one("second", 40, 1, windows=6)
 
     def test_B7_three_seconds(self):
-        self.one("three", 300, 3, windows=3)
+        self.one("three", 120, 3, windows=3)
 
     def test_B7_several_recipients(self):
         self.one("many", 90, 2, windows=4, each=3)
