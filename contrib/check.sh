@@ -11,7 +11,7 @@ Usage: contrib/check.sh [options]
   --no-install    do not install packages; fail where one is missing
   --no-e2e        leave out the end-to-end tests (they need root)
   --keep          keep the build directory and say where it is
-  --jobs N        run N tests at a time (default: twice the processors, since most tests mainly wait)
+  --jobs N        run N tests at a time (default: number of processors)
   --configure ARG an argument for configure, such as --enable-sanitizers=thread; may be repeated
   --help          print this
 
@@ -20,7 +20,7 @@ END
 }
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-install=yes e2e=yes keep=no jobs=$(($(nproc) * 2)) configure_args=
+install=yes e2e=yes keep=no jobs=$(nproc) configure_args=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--no-install) install=no ;;

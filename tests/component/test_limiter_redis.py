@@ -277,8 +277,8 @@ class Strict(limiter_common.Case):
     def test_b7_four_nodes_20_per_second(self):
         self.one(20, "second", 1000000, 3000)
 
-    def test_b7_four_nodes_1000_per_second(self):
-        self.one(1000, "second", 1000000, 2500)
+    def test_b7_four_nodes_1000_per_two_seconds(self):
+        self.one(1000, "2s", 2000000, 4500)  # 5 % are 100 ms: a busy machine may stop everybody for 50
 
     def test_b7_four_nodes_50_per_two_seconds_slow_offers(self):
         self.one(50, "2s", 2000000, 4100, pause_us=20000)
