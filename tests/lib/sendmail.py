@@ -13,6 +13,7 @@ Missing(text) tells that the packages cannot be had.  Needs root.
 import glob
 import os
 import re
+import socket
 import subprocess
 import time
 
@@ -188,6 +189,17 @@ class Sendmail(Instance):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise Error("Sendmail did not start:\n" + self.log())
             time.sleep(0.02)
+        while not self._listens():  # the file may come first
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise Error("Sendmail does not listen:\n" + self.log())
+            time.sleep(0.02)
+
+    def _listens(self):
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def queue(self):
         """Names of the queue's control files."""
