@@ -2,6 +2,7 @@
  * secret_file - files that hold a secret; see secret_file.h.
  */
 #include "io/secret_file.h"
+#include "io/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -152,20 +153,6 @@ write_random(int fd)
 	return ok;
 }
 
-/* The name must survive a power failure as well as the content. */
-static bool
-sync_directory(const char *path)
-{
-	char *directory = g_path_get_dirname(path);
-	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool ok = fd >= 0 && fsync(fd) == 0;
-
-	if (fd >= 0)
-		close(fd);
-	g_free(directory);
-	return ok;
-}
-
 /* Writes a temporary file beside path and links it there: link() does not replace what is there. */
 static bool
 make(const char *path, unsigned owner, char *temporary)
@@ -182,7 +169,7 @@ make(const char *path, unsigned owner, char *temporary)
 	unlink(temporary);
 	close(fd);
 	errno = error;
-	return ok && sync_directory(path);
+	return ok && state_file_sync_directory(path);
 }
 
 bool

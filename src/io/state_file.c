@@ -78,9 +78,8 @@ write_all(int fd, const char *data, size_t len)
 	return true;
 }
 
-/* The name must survive a power failure as well as the content. */
-static bool
-sync_directory(const char *path)
+bool
+state_file_sync_directory(const char *path)
 {
 	char *directory = g_path_get_dirname(path);
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -119,7 +118,7 @@ state_file_write(const char *path, mode_t mode, const void *data, size_t len, ch
 {
 	char *temporary = g_strconcat(path, ".new", NULL);
 	bool ok = write_new(temporary, mode, data, len) && rename(temporary, path) == 0 &&
-		  sync_directory(path);
+		  state_file_sync_directory(path);
 
 	if (!ok)
 		*why = g_strdup_printf("%s: cannot be written: %s", path, g_strerror(errno));

@@ -22,4 +22,7 @@ bool state_file_read(const char *path, size_t max, struct buf *out, char **why);
  */
 bool state_file_write(const char *path, mode_t mode, const void *data, size_t len, char **why);
 
+/** Makes path's name outlive a power failure, as fsync() does its content; false: errno. */
+bool state_file_sync_directory(const char *path);
+
 #endif
