@@ -37,6 +37,10 @@ void limiter_memory_set_share(struct limiter_memory *l, guint share);
 /** Another maximum than LIMITER_KEYS_MAX. Thread-safe. */
 void limiter_memory_set_max(struct limiter_memory *l, guint keys);
 
+/** The file in the state directory that holds what these two write and read, and its octets at most. */
+#define LIMITER_STATE_NAME "limits.state"
+#define LIMITER_STATE_MAX ((size_t)1024 * 1024 * 1024) /* a million keys are some 100 MB */
+
 /**
  * Appends all that counts still, and the statistics with it, as text with a version in the first
  * line and a checksum in the last.  wall: the time of day, microseconds since 1970; charges are

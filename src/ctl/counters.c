@@ -11,7 +11,6 @@
 #include "io/control_client.h"
 #include "io/limiter_redis.h"
 #include "io/limiter_redis_settings.h"
-#include "io/secret_file.h"
 #include "io/state_file.h"
 
 #include <errno.h>
@@ -21,7 +20,6 @@
 #include <unistd.h>
 
 #define REDIS_WAIT_MS 3000
-#define STATE_MAX ((size_t)1024 * 1024 * 1024) /* octets */
 
 struct counters {
 	const struct settings *settings;
@@ -34,15 +32,6 @@ struct counters {
 
 /* ---- Redis ---- */
 
-/* Who may own the password's file, besides root. */
-static uid_t
-daemons_user(const struct settings *s)
-{
-	const struct passwd *pw = s->user != NULL ? getpwnam(s->user) : NULL;
-
-	return pw != NULL ? pw->pw_uid : geteuid();
-}
-
 static char *
 redis_name(const struct settings *s)
 {
@@ -51,27 +40,15 @@ redis_name(const struct settings *s)
 	return g_strdup_printf("Redis, master \"%s\" of its sentinels", s->redis.sentinel_master);
 }
 
-/* The password may not be there yet: a tool may load its configuration without secrets. */
 static struct limiter_redis *
 redis_new(const struct settings *s, char **why)
 {
 	struct limiter_redis_settings redis;
-	struct limiter_redis *l = NULL;
-	char *password = NULL;
+	struct limiter_redis *l;
 
-	if (s->redis.password_file != NULL && s->redis.password == NULL) {
-		password = secret_file_password(s->redis.password_file, daemons_user(s), why);
-		if (password == NULL)
-			return NULL;
-	}
 	limiter_redis_settings_from(s, &redis);
-	if (password != NULL)
-		redis.store.password = password;
 	l = limiter_redis_new(&redis, why);
 	limiter_redis_settings_clear(&redis);
-	if (password != NULL)
-		explicit_bzero(password, strlen(password));
-	g_free(password);
 	return l;
 }
 
@@ -146,7 +123,7 @@ read_file(struct counters *c, const char *path, char **why)
 {
 	struct buf text = BUF_INIT;
 	const char *problem = NULL;
-	bool ok = state_file_read(path, STATE_MAX, &text, why);
+	bool ok = state_file_read(path, LIMITER_STATE_MAX, &text, why);
 
 	if (ok && text.len > 0 &&
 	    !limiter_memory_read(c->limiter, c->tallies, g_get_real_time(), text.data, text.len,
@@ -161,7 +138,7 @@ read_file(struct counters *c, const char *path, char **why)
 static bool
 open_file(struct counters *c, char **why)
 {
-	char *path = g_strconcat(c->settings->state_dir, "/limits.state", NULL);
+	char *path = g_strconcat(c->settings->state_dir, "/" LIMITER_STATE_NAME, NULL);
 	bool ok;
 
 	c->limiter = limiter_memory_new(1, NULL, NULL);

@@ -10,8 +10,6 @@
 
 #include <pthread.h>
 
-#define STATE_MAX ((size_t)1024 * 1024 * 1024) /* octets; a million keys are some 100 MB */
-
 static struct limiter_memory *limiter;
 static struct tally_table *tallies;
 static char *path;
@@ -32,7 +30,7 @@ read_state(void)
 	const char *reason = NULL;
 	char *why = NULL;
 
-	if (!state_file_read(path, STATE_MAX, &text, &why))
+	if (!state_file_read(path, LIMITER_STATE_MAX, &text, &why))
 		log_line(LOG_WARNING, "warning: limits: %s: the counters begin empty", why);
 	else if (text.len > 0 &&
 		 !limiter_memory_read(limiter, tallies, g_get_real_time(), text.data, text.len, &reason))
@@ -67,7 +65,7 @@ limit_state_begin(struct limiter_memory *l, struct tally_table *t, const char *d
 {
 	limiter = l;
 	tallies = t;
-	path = g_strconcat(directory, "/limits.state", NULL);
+	path = g_strconcat(directory, "/" LIMITER_STATE_NAME, NULL);
 	read_state();
 	written = changes();
 }
