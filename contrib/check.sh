@@ -10,6 +10,7 @@ Usage: contrib/check.sh [options]
 
   --no-install    do not install packages; fail where one is missing
   --no-e2e        leave out the end-to-end tests (they need root)
+  --without LIST  leave out these tests, a list of make's patterns such as "tests/config/%"
   --keep          keep the build directory and say where it is
   --jobs N        run N tests at a time (default: number of processors)
   --configure ARG an argument for configure, such as --enable-sanitizers=thread; may be repeated
@@ -20,11 +21,12 @@ END
 }
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-install=yes e2e=yes keep=no jobs=$(nproc) configure_args=
+install=yes e2e=yes keep=no jobs=$(nproc) without= configure_args=
 while [ $# -gt 0 ]; do
 	case $1 in
 	--no-install) install=no ;;
 	--no-e2e) e2e=no ;;
+	--without) without=$2; shift ;;
 	--keep) keep=yes ;;
 	--jobs) jobs=$2; shift ;;
 	--configure) configure_args="$configure_args $2"; shift ;;
@@ -90,7 +92,8 @@ suite() {
 }
 
 export POOLMILTER_NO_SKIP=1
-suite check make -j"$jobs" check
+# shellcheck disable=SC2016 # make expands it
+suite check make -j"$jobs" check TESTS='$(filter-out '"$without"',$(UNIT_TESTS) $(SCRIPT_TESTS))'
 [ $e2e = yes ] && suite e2e make check-e2e
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
