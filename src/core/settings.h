@@ -12,6 +12,7 @@
 #define POOLMILTER_CORE_SETTINGS_H
 
 #include "base/errors.h"
+#include "core/category.h"
 #include "core/limit.h"
 #include "core/network.h"
 #include "core/template.h"
@@ -150,11 +151,59 @@ struct pool {
 		char *selector, *key; /* both or none */
 		char *use_after;      /* "2026-12-01T06:00:00Z"; NULL: when poolctl keys switch says so */
 	} dkim_next;
+	GPtrArray *webhooks;	   /* of struct webhook *: of its events alone */
 	struct rotation *rotation; /* made of dkim_next, the one thing that changes; NULL: there is none */
 	uint32_t tag;              /* of the name, stands in Return-Path tokens */
 	uint32_t index;            /* in the list that it stands in, for messages */
 	struct origin origin;
 	uint16_t lines[POOL_KEYS_MAX]; /* of each key, counted from origin.line, for messages */
+};
+
+/** When a pool's mail to an ISP is locked, and how. */
+struct lock_rule {
+	char *name;	 /* unique in its record */
+	int category;	 /* enum category that counts; CATEGORY_NONE: the pattern alone decides */
+	char *pattern;	 /* PCRE2, without regard to case; NULL: the category alone decides */
+	char *threshold; /* "10/5m": so many replies in so much time, in limit_text()'s form */
+	struct limit threshold_rule; /* the same, after settings_finish() */
+	int64_t pause;	       /* seconds that nothing is sent; 0: rate instead */
+	char *rate;	       /* "1/second": no more than this, at first; NULL: pause instead */
+	struct limit rate_rule; /* the same, after settings_finish() */
+	int64_t step;	       /* seconds after which the rate doubles */
+	int64_t steps;	       /* how often; then the lock ends */
+	struct origin origin;
+};
+
+/** What category a reply is of. */
+struct bounce_pattern {
+	char *isp;     /* name of the record that it is for; NULL: for all */
+	char *code;    /* what the reply or the enhanced status code begins with: "421", "5.7."; NULL: any */
+	char *pattern; /* PCRE2, without regard to case; NULL: code alone decides */
+	int category;  /* enum category */
+	char *source;  /* where it was learnt and when; NULL: not told */
+	struct origin origin;
+};
+
+/** Where events go by HTTP. */
+struct webhook {
+	char *name; /* unique among all: the queue knows it by this */
+	char *url;
+	GPtrArray *events;  /* of char *: names of types; empty: all */
+	char *secret_file;  /* of the signature; NULL: requests are not signed */
+	char *secret;	    /* what stands there; NULL until it is read */
+	GPtrArray *headers; /* of struct webhook_header *: of each request */
+	char *ca_file;	    /* certificates that are trusted; NULL: the system's */
+	int64_t batch;	    /* events in a request, at most */
+	int64_t batch_ms;   /* how long the first of them waits for others */
+	int64_t timeout_ms; /* of a request */
+	bool gzip;
+	const struct pool *pool; /* whose events; NULL: all pools'; after settings_finish() */
+	struct origin origin;
+};
+
+struct webhook_header {
+	char *name, *value;
+	struct origin origin;
 };
 
 /** How a mailbox provider wants its mail. */
@@ -172,6 +221,7 @@ struct isp {
 	int64_t recipients_per_message;
 	struct limits limits;       /* of each pool, but for those that have their own in isp_limits */
 	struct limits total_limits; /* of all pools together; no part of the treatment */
+	GPtrArray *locks;	    /* of struct lock_rule *; no part of the treatment */
 	bool shipped;
 	bool replaced;          /* a shipped record, and a custom one has its name: not in force */
 	unsigned treatment;     /* the same for all records that treat messages alike */
@@ -262,6 +312,22 @@ struct settings {
 	int64_t stats_days;
 	int64_t stats_interval; /* seconds; 0: no summary lines */
 	char *metrics_file;     /* NULL: none */
+
+	/* What becomes of the mail: poolevents(8). */
+	struct {
+		char *log;	    /* path of the MTA's log, "journal" or "stdin" */
+		int64_t history;    /* seconds that a message which has left the queue is remembered */
+		int64_t max_age;    /* seconds that an event waits for who is to have it */
+		int64_t keep;	    /* seconds that events stay for poolctl events */
+		char *file;	    /* of JSON lines; NULL: none */
+		char *stream;	    /* key of a stream in Redis; NULL: none */
+		int64_t stream_max; /* about so many entries */
+		bool unverified;    /* bounces that neither a token nor our history vouches for count */
+	} events;
+	GPtrArray *event_headers;   /* of char *: names of headers that events tell */
+	GPtrArray *webhooks;	    /* of struct webhook *: of all pools' events */
+	GPtrArray *bounces;	    /* of struct bounce_pattern *: our own */
+	GPtrArray *shipped_bounces; /* of struct bounce_pattern * */
 
 	GPtrArray *isps;               /* of struct isp *: custom records */
 	GPtrArray *shipped_isps;       /* of struct isp * */
