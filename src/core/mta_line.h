@@ -22,7 +22,7 @@ enum mta_said {
 	MTA_REQUEUED,   /* postsuper: requeued under the next_id */
 	MTA_REMOVED,    /* qmgr: removed; postsuper: removed */
 	MTA_POOL,       /* poolmilter: pool=... result=... */
-	MTA_HEADERS,    /* poolmilter: headers: NAME=VALUE ... (words of core/word.h) */
+	MTA_EVENT,      /* poolmilter: event: recipients and headers, before its MTA_POOL line */
 	MTA_NOTICE,     /* bounce: sender non-delivery notification: next_id */
 };
 
@@ -50,7 +50,9 @@ struct mta_line {
 	int64_t nrcpt;    /* MTA_QUEUED, MTA_POOL */
 	/* MTA_POOL: words of poolmilter's line (poolmilter(8), LOG) */
 	struct text_part pool, isp, result;
-	struct text_part words; /* MTA_HEADERS: the rest */
+	/* MTA_EVENT: words of core/word.h, "rcpt:ADDRESS" or "header:NAME:VALUE", each escaped as a
+	   whole; several lines where one has no room */
+	struct text_part words;
 };
 
 /** Reads what a line says; said is MTA_NOTHING for all that is not known. */

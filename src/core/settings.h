@@ -315,6 +315,7 @@ struct settings {
 
 	/* What becomes of the mail: poolevents(8). */
 	struct {
+		bool used;	    /* the group stands in the file: our log tells what poolevents needs */
 		char *log;	    /* path of the MTA's log, "journal" or "stdin" */
 		int64_t history;    /* seconds that a message which has left the queue is remembered */
 		int64_t max_age;    /* seconds that an event waits for who is to have it */
