@@ -7,74 +7,32 @@
  * help.
  */
 #include "core/metrics.h"
+#include "core/metric_text.h"
 
 #include <string.h>
-
-G_GNUC_PRINTF(2, 3)
-static void
-add(struct buf *out, const char *format, ...)
-{
-	va_list ap;
-	char *text;
-
-	va_start(ap, format);
-	text = g_strdup_vprintf(format, ap);
-	va_end(ap);
-	buf_puts(out, text);
-	g_free(text);
-}
-
-static void
-head(struct buf *out, const char *name, const char *type, const char *help)
-{
-	add(out, "# HELP poolmilter_%s %s\n# TYPE poolmilter_%s %s\n", name, help, name, type);
-}
-
-static void
-single(struct buf *out, const char *name, const char *type, const char *help, int64_t value)
-{
-	head(out, name, type, help);
-	add(out, "poolmilter_%s %" G_GINT64_FORMAT "\n", name, (gint64)value);
-}
-
-/* The format knows three escapes. */
-static void
-label(struct buf *out, const char *name, const char *value)
-{
-	add(out, "%s=\"", name);
-	for (const char *p = value; *p != '\0'; p++) {
-		if (*p == '\n')
-			buf_puts(out, "\\n");
-		else if (*p == '\\' || *p == '"')
-			buf_puts(out, *p == '"' ? "\\\"" : "\\\\");
-		else
-			buf_add(out, p, 1);
-	}
-	buf_puts(out, "\"");
-}
 
 /* ---- of the process */
 
 static void
 process(struct stats *s, const struct metrics_now *now, guint left_out, struct buf *out)
 {
-	head(out, "build_info", "gauge", "Version of poolmilter.");
-	add(out, "poolmilter_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
-	single(out, "start_time_seconds", "gauge", "When the process began, since 1970.",
+	metric_head(out, "build_info", "gauge", "Version of poolmilter.");
+	metric_add(out, "poolmilter_build_info{version=\"%s\"} 1\n", PACKAGE_VERSION);
+	metric_single(out, "start_time_seconds", "gauge", "When the process began, since 1970.",
 	       now->started);
-	single(out, "pools", "gauge", "Pools in the configuration.", now->pools);
-	single(out, "messages_in_progress", "gauge", "Messages between DATA and their end.",
+	metric_single(out, "pools", "gauge", "Pools in the configuration.", now->pools);
+	metric_single(out, "messages_in_progress", "gauge", "Messages between DATA and their end.",
 	       now->in_progress);
 	if (now->redis)
-		single(out, "redis_up", "gauge", "1: Redis answers, 0: it counts as down.",
+		metric_single(out, "redis_up", "gauge", "1: Redis answers, 0: it counts as down.",
 		       now->redis_up);
-	single(out, "limit_keys", "gauge", "Limits' counters in the memory of this node.",
+	metric_single(out, "limit_keys", "gauge", "Limits' counters in the memory of this node.",
 	       now->limit_keys);
-	single(out, "stats_keys", "gauge", "Keys of the statistics in the memory of this node.",
+	metric_single(out, "stats_keys", "gauge", "Keys of the statistics in the memory of this node.",
 	       now->stats_keys);
-	single(out, "stats_lost_total", "counter", "Numbers that the statistics had no room for.",
+	metric_single(out, "stats_lost_total", "counter", "Numbers that the statistics had no room for.",
 	       (int64_t)stats_lost(s));
-	single(out, "metrics_left_out", "gauge",
+	metric_single(out, "metrics_left_out", "gauge",
 	       "Pools, ISPs and limits that are not in this file.", left_out);
 }
 
@@ -85,20 +43,20 @@ durations(struct stats *s, struct buf *out)
 	uint64_t up_to = 0;
 
 	stats_durations(s, &d);
-	head(out, "message_duration_seconds", "histogram",
+	metric_head(out, "message_duration_seconds", "histogram",
 	     "From the end of a message to the verdict, edits sent.");
 	for (guint i = 0; i < STATS_BOUNDS; i++) {
 		up_to += d.count[i];
-		add(out,
+		metric_add(out,
 		    "poolmilter_message_duration_seconds_bucket{le=\"%g\"} %" G_GUINT64_FORMAT "\n",
 		    (double)stats_bounds_us[i] / G_USEC_PER_SEC, (guint64)up_to);
 	}
 	up_to += d.count[STATS_BOUNDS];
-	add(out, "poolmilter_message_duration_seconds_bucket{le=\"+Inf\"} %" G_GUINT64_FORMAT "\n",
+	metric_add(out, "poolmilter_message_duration_seconds_bucket{le=\"+Inf\"} %" G_GUINT64_FORMAT "\n",
 	    (guint64)up_to);
-	add(out, "poolmilter_message_duration_seconds_sum %" G_GUINT64_FORMAT ".%06u\n",
+	metric_add(out, "poolmilter_message_duration_seconds_sum %" G_GUINT64_FORMAT ".%06u\n",
 	    (guint64)(d.sum_us / G_USEC_PER_SEC), (unsigned)(d.sum_us % G_USEC_PER_SEC));
-	add(out, "poolmilter_message_duration_seconds_count %" G_GUINT64_FORMAT "\n",
+	metric_add(out, "poolmilter_message_duration_seconds_count %" G_GUINT64_FORMAT "\n",
 	    (guint64)up_to);
 }
 
@@ -131,30 +89,16 @@ kind_of(const GArray *all, const char *prefix, struct kind *k)
 	return end - first - k->n;
 }
 
-/* pool="acme" and, where second names it, what follows the pool in the key. */
-static void
-labels(struct buf *out, const struct stats_row *row, const char *second)
-{
-	char **part = g_strsplit(row->key, "/", 3);
-
-	label(out, "pool", part[1]);
-	if (second != NULL) {
-		buf_puts(out, ",");
-		label(out, second, part[2]);
-	}
-	g_strfreev(part);
-}
-
 static void
 field(const struct kind *k, const char *of, const char *second, enum stats_field f, struct buf *out)
 {
 	char *name = g_strdup_printf("%s_%s_total", of, stats_names[f].name);
 
-	head(out, name, "counter", stats_names[f].help);
+	metric_head(out, name, "counter", stats_names[f].help);
 	for (guint i = 0; i < k->n; i++) {
-		add(out, "poolmilter_%s{", name);
-		labels(out, &k->rows[i], second);
-		add(out, "} %" G_GINT64_FORMAT "\n", (gint64)k->rows[i].n[f]);
+		metric_add(out, "poolmilter_%s{", name);
+		metric_key_labels(out, k->rows[i].key, second);
+		metric_add(out, "} %" G_GINT64_FORMAT "\n", (gint64)k->rows[i].n[f]);
 	}
 	g_free(name);
 }
@@ -162,14 +106,14 @@ field(const struct kind *k, const char *of, const char *second, enum stats_field
 static void
 limits(const struct kind *k, struct buf *out)
 {
-	head(out, "limit_reached_total", "counter", "What became of mail over a limit.");
+	metric_head(out, "limit_reached_total", "counter", "What became of mail over a limit.");
 	for (guint i = 0; i < k->n; i++)
-		for (guint f = 0; f < STATS_FIELDS; f++) {
+		for (guint f = 0; f < STATS_MESSAGE_FIELDS; f++) {
 			if (k->rows[i].n[f] == 0)
 				continue;
 			buf_puts(out, "poolmilter_limit_reached_total{");
-			labels(out, &k->rows[i], "limit");
-			add(out, ",outcome=\"%s\"} %" G_GINT64_FORMAT "\n", stats_names[f].name,
+			metric_key_labels(out, k->rows[i].key, "limit");
+			metric_add(out, ",outcome=\"%s\"} %" G_GINT64_FORMAT "\n", stats_names[f].name,
 			    (gint64)k->rows[i].n[f]);
 		}
 }
@@ -185,9 +129,9 @@ metrics_text(struct stats *s, const struct metrics_now *now, struct buf *out)
 	left_out += kind_of(rows, "over/", &over);
 	process(s, now, left_out, out);
 	durations(s, out);
-	for (guint f = 0; f < STATS_FIELDS; f++)
+	for (guint f = 0; f < STATS_MESSAGE_FIELDS; f++)
 		field(&pools, "pool", NULL, f, out);
-	for (guint f = 0; f < STATS_FIELDS; f++)
+	for (guint f = 0; f < STATS_MESSAGE_FIELDS; f++)
 		if (stats_names[f].of_isp)
 			field(&isps, "isp", "isp", f, out);
 	limits(&over, out);

@@ -41,6 +41,29 @@ const struct stats_name stats_names[STATS_FIELDS] = {
 			       false, false},
 	[STATS_UNKNOWN_LIMIT] = {"unknown_limit", "UNKNOWN",
 				 "Messages whose limits could not be asked for.", false, false},
+	[STATS_DELIVERED] = {"delivered", "DELIVERED", "Recipients whose next server took the mail.",
+			     false, true},
+	[STATS_DELAYED] = {"delayed", "DELAYED", "Tries of delivery that the next server deferred.",
+			   false, true},
+	[STATS_BOUNCED] = {"bounced", "BOUNCED", "Recipients whose mail was refused for good.", false,
+			   true},
+	[STATS_EXPIRED] = {"expired", "EXPIRED",
+			   "Recipients whose mail was deferred for too long and went back.", false, true},
+	[STATS_COMPLAINTS] = {"complaints", "COMPLAINTS", "Complaints of recipients.", false, true},
+#define AS(category, name, head, why) \
+	[STATS_BOUNCED_AS + (category) - 1] = {"bounced_" name, head, \
+		"Bounced recipients of category " why ".", false, true}
+	AS(CATEGORY_BAD_MAILBOX, "bad_mailbox", "B-MAILBOX", "bad-mailbox"),
+	AS(CATEGORY_BAD_DOMAIN, "bad_domain", "B-DOMAIN", "bad-domain"),
+	AS(CATEGORY_INACTIVE, "inactive", "B-INACTIVE", "inactive"),
+	AS(CATEGORY_FULL, "full", "B-FULL", "full"),
+	AS(CATEGORY_TEMPORARY, "temporary", "B-TEMPORARY", "temporary"),
+	AS(CATEGORY_REPUTATION, "reputation", "B-REPUTATION", "reputation"),
+	AS(CATEGORY_POLICY, "policy", "B-POLICY", "policy"),
+	AS(CATEGORY_AUTHENTICATION, "authentication", "B-AUTH", "authentication"),
+	AS(CATEGORY_RATE, "rate", "B-RATE", "rate"),
+	AS(CATEGORY_OTHER, "other", "B-OTHER", "other"),
+#undef AS
 };
 
 const int64_t stats_bounds_us[STATS_BOUNDS] = {
@@ -50,7 +73,7 @@ const int64_t stats_bounds_us[STATS_BOUNDS] = {
 
 struct total {
 	struct stats_row row;
-	int64_t told[STATS_FIELDS]; /* in a summary */
+	int64_t told[STATS_MESSAGE_FIELDS]; /* in a summary */
 };
 
 struct stats {
@@ -135,7 +158,7 @@ add_total(struct stats *s, const char *key, const int64_t *by)
 
 	pthread_mutex_lock(&s->lock);
 	t = total_of(s, key);
-	for (guint f = 0; t != NULL && f < STATS_FIELDS; f++)
+	for (guint f = 0; t != NULL && f < STATS_MESSAGE_FIELDS; f++)
 		t->row.n[f] += by[f];
 	pthread_mutex_unlock(&s->lock);
 	if (t == NULL)
@@ -147,10 +170,10 @@ static void
 count(struct stats *s, char *key, const char *hour, const int64_t *by)
 {
 	char *of_hour = g_strconcat(key, "/", hour, NULL);
-	struct tally tallies[STATS_FIELDS];
+	struct tally tallies[STATS_MESSAGE_FIELDS];
 	guint n = 0;
 
-	for (guint f = 0; f < STATS_FIELDS; f++)
+	for (guint f = 0; f < STATS_MESSAGE_FIELDS; f++)
 		if (by[f] != 0)
 			tallies[n++] = (struct tally){stats_names[f].name, by[f]};
 	tally_table_add_many(s->hours, of_hour, tallies, n);
@@ -268,7 +291,7 @@ static void
 count_limit(struct stats *s, const char *pool, const char *limit, const char *hour,
 	    enum stats_field outcome)
 {
-	int64_t by[STATS_FIELDS] = {0};
+	int64_t by[STATS_MESSAGE_FIELDS] = {0};
 
 	by[outcome] = 1;
 	count(s, g_strconcat("over/", pool, "/", limit, NULL), hour, by);
@@ -298,7 +321,7 @@ stats_message(struct stats *s, const struct message *m, const struct plan *p, gi
 	      time_t now)
 {
 	const char *pool = p->pool != NULL ? p->pool->name : "-";
-	int64_t by[STATS_FIELDS] = {0};
+	int64_t by[STATS_MESSAGE_FIELDS] = {0};
 	char hour[STATS_HOUR_SIZE];
 
 	stats_hour(now, hour);
@@ -315,7 +338,7 @@ void
 stats_recipient(struct stats *s, const struct pool *pool, const struct isp *isp,
 		const struct limit_over *over, time_t now)
 {
-	int64_t by[STATS_FIELDS] = {[STATS_DEFERRED_RECIPIENTS] = 1};
+	int64_t by[STATS_MESSAGE_FIELDS] = {[STATS_DEFERRED_RECIPIENTS] = 1};
 	char hour[STATS_HOUR_SIZE];
 
 	stats_hour(now, hour);
@@ -376,7 +399,7 @@ summary_line(struct total *t, gint64 seconds)
 		return NULL;
 	line = g_string_new("stats: pool=");
 	g_string_append(line, t->row.key + strlen("p/"));
-	for (guint f = 0; f < STATS_FIELDS; f++)
+	for (guint f = 0; f < STATS_MESSAGE_FIELDS; f++)
 		g_string_append_printf(line, " %s=%" G_GINT64_FORMAT, stats_names[f].name,
 				       (gint64)(t->row.n[f] - t->told[f]));
 	memcpy(t->told, t->row.n, sizeof t->told);

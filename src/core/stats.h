@@ -1,5 +1,6 @@
 /*
- * stats - what this node has done with mail, counted by pool, ISP, limit and hour.
+ * stats - what this node has done with mail, counted by pool, ISP, limit and hour; and the names of
+ * all that is counted, what became of the mail (core/event_stats.h) among it.
  *
  * Each message counts once under its pool ("-": none, as of mail that is not treated), and once under
  * each ISP of its recipients ("-": not looked for), with that ISP's recipients.  Keys of the table:
@@ -13,6 +14,7 @@
 #ifndef POOLMILTER_CORE_STATS_H
 #define POOLMILTER_CORE_STATS_H
 
+#include "core/category.h"
 #include "core/message.h"
 #include "core/plan.h"
 #include "core/tally_table.h"
@@ -36,7 +38,15 @@ enum stats_field {
 	STATS_ERRORS,
 	STATS_LOCAL_LIMIT,
 	STATS_UNKNOWN_LIMIT,
-	STATS_FIELDS /* how many there are */
+	STATS_MESSAGE_FIELDS, /* those above: of messages, counted by the milter */
+	/* Of events (core/event.h), counted by poolevents and poolctl bounce. */
+	STATS_DELIVERED = STATS_MESSAGE_FIELDS,
+	STATS_DELAYED,
+	STATS_BOUNCED,
+	STATS_EXPIRED,
+	STATS_COMPLAINTS,
+	STATS_BOUNCED_AS, /* one for each category from here on: STATS_BOUNCED_AS + category - 1 */
+	STATS_FIELDS = STATS_BOUNCED_AS + CATEGORIES - 1 /* how many there are */
 };
 
 /** A field in all outputs. */
@@ -78,7 +88,7 @@ void stats_recipient(struct stats *s, const struct pool *pool, const struct isp 
 /** Totals of one key, which belongs to the struct stats, since the process began. */
 struct stats_row {
 	const char *key; /* "p/acme", "pi/acme/gmail", "over/acme/pi/acme/gmail/20/second" */
-	int64_t n[STATS_FIELDS];
+	int64_t n[STATS_MESSAGE_FIELDS];
 };
 
 #define STATS_ROWS_MAX 100000 /* 300 octets each; more keys have no totals */

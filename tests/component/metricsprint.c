@@ -5,8 +5,11 @@
  *	metricsprint --redis	the same, with Redis that is down
  *	metricsprint --label	a pool whose name has all that a label must escape
  *	metricsprint --many	more pools than metrics are written of
+ *	metricsprint --events	what poolevents writes, of two pools and three destinations
  */
+#include "core/event_stats.h"
 #include "core/metrics.h"
+#include "core/metrics_events.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +65,38 @@ send_some(const char *pool)
 	stats_recipient(stats, &early, &gmail, &over, NOW);
 }
 
+static bool
+take(void *context, const char *key, const struct tally *tallies, guint n, char **why)
+{
+	(void)why;
+	for (guint i = 0; i < n; i++)
+		metrics_events_total(key, tallies[i].field, tallies[i].by, context);
+	return true;
+}
+
+/* Each type with each category of a pool, and one of another pool. */
+static void
+events_text(struct buf *out)
+{
+	const struct metrics_destination destinations[] = {{"file", 0, 0, 0, 0},
+							    {"stream", 12, 0, 3, 1},
+							    {"webhook/acme", 200000, 7, 3600, 25}};
+	struct metrics_events *m = metrics_events_new();
+	struct event e = {.time = NOW * G_USEC_PER_SEC, .pool = (char *)"acme", .isp = (char *)"gmail"};
+
+	for (e.type = 0; e.type < EVENT_TYPES; e.type++)
+		for (e.category = CATEGORY_NONE + 1; e.category < CATEGORIES; e.category++)
+			(void)event_stats(&e, take, m, NULL);
+	e = (struct event){.time = e.time, .type = EVENT_DELIVERED, .pool = (char *)"beta"};
+	(void)event_stats(&e, take, m, NULL);
+	metrics_events_total("p/acme/2026112112", "delivered", 1000, m); /* of an hour: no total */
+	metrics_events_total("t/p/acme", "messages", 1000, m);		 /* no event */
+	for (guint i = 0; i < G_N_ELEMENTS(destinations); i++)
+		metrics_events_destination(m, &destinations[i]);
+	metrics_events_text(m, NOW - 60, 4, out);
+	metrics_events_free(m);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,7 +123,10 @@ main(int argc, char **argv)
 		send_some("acme");
 		send("beta", (struct plan){.limit = LIMIT_OK}, 100);
 	}
-	metrics_text(stats, &now, &text);
+	if (strcmp(what, "--events") == 0)
+		events_text(&text);
+	else
+		metrics_text(stats, &now, &text);
 	if (buf_failed(&text) || fwrite(text.data, 1, text.len, stdout) != text.len ||
 	    fflush(stdout) != 0)
 		return 1;

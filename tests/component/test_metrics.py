@@ -15,6 +15,8 @@ PRINT = os.environ["METRICSPRINT"]
 DASHBOARD = SOURCE / "contrib" / "grafana" / "poolmilter.json"
 LIMIT = "pi/acme/gmail/20/second"
 FIELDS_OF_ISP = {"messages", "recipients", "octets", "deferred_limit", "deferred_recipients", "held", "warned"}
+CATEGORIES = ("bad_mailbox", "bad_domain", "inactive", "full", "temporary", "reputation", "policy",
+              "authentication", "rate", "other")
 NAME = re.compile(r"poolmilter_[a-z_]+")
 
 
@@ -45,7 +47,10 @@ class Text(tap.TestCase):
     maxDiff = None
 
     def test_form(self):
-        text = printed()
+        for text in (printed(), printed("--events")):
+            self.form(text)
+
+    def form(self, text):
         self.assertTrue(text.endswith("\n") and "\n\n" not in text)
         for line in text.splitlines():
             self.assertRegex(line, r"^(# (HELP|TYPE) )?poolmilter_[a-z_]+[ {]")
@@ -56,7 +61,7 @@ class Text(tap.TestCase):
 
     def test_types(self):
         """Counters end in _total and nothing else does, which the library takes off their families."""
-        for name, family in families(printed("--redis")).items():
+        for name, family in (families(printed("--redis")) | families(printed("--events"))).items():
             want = "histogram" if name.endswith("_duration_seconds") else \
                 "counter" if family.samples and family.samples[0].name.endswith("_total") else "gauge"
             self.assertEqual(family.type, want, name)
@@ -130,6 +135,33 @@ class Text(tap.TestCase):
         self.assertEqual(found["poolmilter_metrics_left_out"][()], 5 + 10010)
 
 
+class Events(tap.TestCase):
+    def test_counters(self):
+        found = samples(printed("--events"))
+        want = {"delivered": 10, "delayed": 10, "bounced": 10, "expired": 10, "complaints": 10,
+                **{"bounced_" + category: 1 for category in CATEGORIES}}
+        for kind, key in (("pool", of("acme")), ("isp", of("acme", "gmail"))):
+            got = {name[len("poolmilter_%s_" % kind):-len("_total")]: values[key]
+                   for name, values in found.items() if name.startswith("poolmilter_%s_" % kind)}
+            self.assertEqual(got, want, kind)
+        self.assertEqual(found["poolmilter_pool_delivered_total"][of("beta")], 1)
+        self.assertEqual(found["poolmilter_pool_bounced_total"][of("beta")], 0)
+        self.assertEqual(found["poolmilter_isp_delivered_total"][of("beta", "-")], 1)
+
+    def test_destinations(self):
+        found = samples(printed("--events"))
+        for name, values in {"waiting": (0, 12, 200000), "dead": (0, 0, 7), "oldest_seconds": (0, 3, 3600),
+                             "failures": (0, 1, 25)}.items():
+            want = {(("destination", each),): value
+                    for each, value in zip(("file", "stream", "webhook/acme"), values)}
+            self.assertEqual(found["poolmilter_events_" + name], want, name)
+        self.assertEqual(found["poolmilter_events_behind_seconds"], {(): 4})
+        self.assertEqual(found["poolmilter_events_start_time_seconds"], {(): 1795262340})
+
+    def test_no_name_is_in_both_files(self):
+        self.assertEqual(set(samples(printed("--redis"))) & set(samples(printed("--events"))), set())
+
+
 class Dashboard(tap.TestCase):
     def setUp(self):
         self.board = json.loads(DASHBOARD.read_text())
@@ -143,7 +175,7 @@ class Dashboard(tap.TestCase):
         return queries
 
     def test_expressions_name_what_is_written(self):
-        written = set(samples(printed("--redis")))
+        written = set(samples(printed("--redis"))) | set(samples(printed("--events")))
         named = set()
         for expression in self.expressions():
             names = set(NAME.findall(expression))
@@ -162,7 +194,8 @@ class Dashboard(tap.TestCase):
     def test_labels_are_written(self):
         """Each label in braces or behind "by" is one that this metric has; instance comes from the scrape."""
         labels = {name: {label for key in values for label, _ in key} | {"instance"}
-                  for name, values in samples(printed("--redis")).items()}
+                  for name, values in (*samples(printed("--redis")).items(),
+                                       *samples(printed("--events")).items())}
         for expression in self.expressions():
             for name, matchers in re.findall(r"(poolmilter_\w+)\{([^}]*)\}", expression):
                 self.assertLessEqual(set(re.findall(r"(\w+)\s*=~?", matchers)), labels[name], expression)
@@ -191,7 +224,7 @@ class Manual(tap.TestCase):
         """Each field has a paragraph of its own in poolmilter.conf(5), and each metric is named there."""
         page = (SOURCE / "doc" / "poolmilter.conf.5.in").read_text()
         section = re.search(r"(?ms)^\.SH STATISTICS$(.*?)^\.SH ", page).group(1)
-        found = samples(printed("--redis"))
+        found = (*samples(printed("--redis")), *samples(printed("--events")))
         for name in found:
             if name.startswith("poolmilter_pool_"):
                 self.assertRegex(section, r"(?m)^\.B %s$" % name[len("poolmilter_pool_"):-len("_total")])
