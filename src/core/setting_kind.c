@@ -1,5 +1,5 @@
 /*
- * setting_kind - the kinds of text that settings hold; see setting_kind.h.
+ * setting_kind - the kinds of text that settings hold, but for addresses; see setting_kind.h.
  *
  * Each kind is one parse function that either returns the normal form or refuses.  What is accepted
  * here reaches sockets, DNS names, headers and the log without further checks.
@@ -7,13 +7,12 @@
 #include "core/setting_kind.h"
 
 #include "core/domain.h"
+#include "core/event.h"
 #include "core/limit.h"
+#include "core/setting_kind_text.h"
 
-#include <arpa/inet.h>
-#include <glib.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/un.h>
 
 #define HEADER_NAME_MAX 76 /* octets: name, colon and a value's begin fit a line of 78 */
 #define LOCAL_PART_MAX 16  /* octets: leaves 48 of RFC 5321's 64 to the token */
@@ -21,10 +20,13 @@
 #define LOGIN_MAX 255
 #define ACCOUNT_MAX 32
 #define IDENT_MAX 32
+#define HTTP_NAME_MAX 64
+#define HTTP_VALUE_MAX 4000
+#define PATTERN_MAX 1000
+#define REMARK_MAX 500
 
-/* True if text has 1 to max octets, each alphanumeric ASCII or one of others. */
-static bool
-made_of(const char *text, size_t max, const char *others)
+bool
+kind_made_of(const char *text, size_t max, const char *others)
 {
 	size_t len = strlen(text);
 
@@ -34,8 +36,8 @@ made_of(const char *text, size_t max, const char *others)
 	return len > 0 && len <= max;
 }
 
-static char *
-accept_if(bool ok, const char *text)
+char *
+kind_accept_if(bool ok, const char *text)
 {
 	return ok ? g_strdup(text) : NULL;
 }
@@ -45,7 +47,7 @@ parse_labels(const char *text)
 {
 	char domain[DOMAIN_SIZE];
 
-	return accept_if(domain_normalise(text, strlen(text), domain), domain);
+	return kind_accept_if(domain_normalise(text, strlen(text), domain), domain);
 }
 
 static char *
@@ -58,7 +60,8 @@ parse_domain(const char *text)
 		return NULL;
 	/* A top level of digits only is an IP address, not a domain. */
 	top = strrchr(domain, '.');
-	return accept_if(top != NULL && strspn(top + 1, "0123456789") < strlen(top + 1), domain);
+	return kind_accept_if(top != NULL && strspn(top + 1, "0123456789") < strlen(top + 1),
+			      domain);
 }
 
 static char *
@@ -81,9 +84,9 @@ parse_selector(const char *text)
 	char domain[DOMAIN_SIZE];
 	size_t len = strlen(text);
 
-	return accept_if(made_of(text, DOMAIN_MAX, "-.") && text[len - 1] != '.' &&
-				 domain_normalise(text, len, domain),
-			 text);
+	return kind_accept_if(kind_made_of(text, DOMAIN_MAX, "-.") && text[len - 1] != '.' &&
+				      domain_normalise(text, len, domain),
+			      text);
 }
 
 /* *ftext of RFC 5322 3.6.8 in len octets. */
@@ -99,7 +102,8 @@ header_name_valid(const char *text, size_t len)
 static char *
 parse_header_name(const char *text)
 {
-	return accept_if(strchr(text, '*') == NULL && header_name_valid(text, strlen(text)), text);
+	return kind_accept_if(strchr(text, '*') == NULL && header_name_valid(text, strlen(text)),
+			      text);
 }
 
 static char *
@@ -109,11 +113,12 @@ parse_header_pattern(const char *text)
 
 	if (len > 0 && text[len - 1] == '*')
 		name--;
-	return accept_if(memchr(text, '*', name) == NULL && header_name_valid(text, name), text);
+	return kind_accept_if(memchr(text, '*', name) == NULL && header_name_valid(text, name),
+			      text);
 }
 
-static bool
-printable(const char *text)
+bool
+kind_printable(const char *text)
 {
 	for (; *text != '\0'; text++)
 		if (g_ascii_iscntrl(*text))
@@ -126,7 +131,8 @@ parse_path(const char *text)
 {
 	size_t len = strlen(text);
 
-	return accept_if(text[0] == '/' && len > 1 && len < PATH_MAX && printable(text), text);
+	return kind_accept_if(text[0] == '/' && len > 1 && len < PATH_MAX && kind_printable(text),
+			      text);
 }
 
 /* dot-atom-text of RFC 5322 3.2.3, without the '+' that begins the token. */
@@ -135,9 +141,10 @@ parse_local_part(const char *text)
 {
 	size_t len = strlen(text);
 
-	return accept_if(made_of(text, LOCAL_PART_MAX, ".!#$%&'*-/=?^_`{|}~") && text[0] != '.' &&
-				 text[len - 1] != '.' && strstr(text, "..") == NULL,
-			 text);
+	return kind_accept_if(kind_made_of(text, LOCAL_PART_MAX, ".!#$%&'*-/=?^_`{|}~") &&
+				      text[0] != '.' && text[len - 1] != '.' &&
+				      strstr(text, "..") == NULL,
+			      text);
 }
 
 static char *
@@ -145,198 +152,96 @@ parse_login(const char *text)
 {
 	size_t len = strlen(text);
 
-	return accept_if(len > 0 && len <= LOGIN_MAX && printable(text) &&
-				 strchr(text, ' ') == NULL && g_utf8_validate(text, -1, NULL),
-			 text);
+	return kind_accept_if(len > 0 && len <= LOGIN_MAX && kind_printable(text) &&
+				      strchr(text, ' ') == NULL && g_utf8_validate(text, -1, NULL),
+			      text);
 }
 
 static char *
 parse_pool_name(const char *text)
 {
 	/* "-" stands for no pool in the log. */
-	return accept_if(made_of(text, POOL_NAME_MAX, "._-") && g_ascii_isalnum(*text), text);
+	return kind_accept_if(kind_made_of(text, POOL_NAME_MAX, "._-") && g_ascii_isalnum(*text),
+			      text);
 }
 
 static char *
 parse_account(const char *text)
 {
-	return accept_if(made_of(text, ACCOUNT_MAX, "._-$") && text[0] != '-', text);
+	return kind_accept_if(kind_made_of(text, ACCOUNT_MAX, "._-$") && text[0] != '-', text);
 }
 
 static char *
 parse_ident(const char *text)
 {
-	return accept_if(made_of(text, IDENT_MAX, "._-/"), text);
+	return kind_accept_if(kind_made_of(text, IDENT_MAX, "._-/"), text);
 }
 
-/* PORT@HOST; an IPv6 address may stand in brackets, which libmilter does not know. */
+/* Digits with single dots between them; a dot may end it. */
 static char *
-parse_inet(const char *text, bool v6)
+parse_reply_code(const char *text)
 {
-	const char *at = strchr(text, '@');
-	char *port, *host, *result = NULL;
-	struct in6_addr a6;
-	struct in_addr a4;
-	size_t len;
+	size_t len = strlen(text);
+	bool ok = len > 0 && len <= 11 && text[0] >= '2' && text[0] <= '5';
 
-	if (at == NULL)
-		return NULL;
-	len = strlen(at + 1);
-	port = g_strndup(text, (size_t)(at - text));
-	host = v6 && len > 2 && at[1] == '[' && at[len] == ']' ? g_strndup(at + 2, len - 2)
-							       : g_strdup(at + 1);
-	if (g_ascii_string_to_unsigned(port, 10, 1, 65535, NULL, NULL)) {
-		char *name = parse_labels(host);
-		const char *top = strrchr(host, '.');
-		bool address =
-			inet_pton(v6 ? AF_INET6 : AF_INET, host, v6 ? (void *)&a6 : &a4) == 1;
-
-		top = top != NULL ? top + 1 : host;
-		if (address || (name != NULL && !g_ascii_isdigit(top[0])))
-			result = g_strdup_printf("%s:%s@%s", v6 ? "inet6" : "inet", port, host);
-		g_free(name);
-	}
-	g_free(port);
-	g_free(host);
-	return result;
+	for (size_t i = 1; ok && i < len; i++)
+		ok = g_ascii_isdigit(text[i]) || (text[i] == '.' && text[i - 1] != '.');
+	return kind_accept_if(ok, text);
 }
 
 static char *
-parse_listen(const char *text)
+parse_http_name(const char *text)
 {
-	const char *path = strchr(text, ':');
-
-	if (g_str_has_prefix(text, "inet:"))
-		return parse_inet(text + 5, false);
-	if (g_str_has_prefix(text, "inet6:"))
-		return parse_inet(text + 6, true);
-	if (!g_str_has_prefix(text, "unix:") && !g_str_has_prefix(text, "local:"))
-		return NULL;
-	path++;
-	if (path[0] != '/' || path[1] == '\0' || !printable(path) ||
-	    strlen(path) >= sizeof((struct sockaddr_un *)NULL)->sun_path)
-		return NULL;
-	return g_strconcat("unix:", path, NULL);
-}
-
-/* Takes off a port of 1 to 65535 after the last separator; false if what follows is none. */
-static bool
-take_port(char *text, char separator)
-{
-	char *port = strrchr(text, separator);
-
-	if (port == NULL || !g_ascii_isdigit(port[1]) ||
-	    !g_ascii_string_to_unsigned(port + 1, 10, 1, 65535, NULL, NULL))
-		return false;
-	*port = '\0';
-	return true;
-}
-
-static bool
-is_address(int family, const char *text)
-{
-	struct in6_addr octets; /* the larger one */
-
-	return inet_pton(family, text, &octets) == 1;
-}
-
-/* A host name or an IP address; IPv6 in brackets. */
-static bool
-url_host_valid(char *host)
-{
-	char domain[DOMAIN_SIZE];
-	size_t len = strlen(host);
-	const char *top = strrchr(host, '.');
-
-	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
-		host[len - 1] = '\0';
-		return is_address(AF_INET6, host + 1);
-	}
-	top = top != NULL ? top + 1 : host;
-	return is_address(AF_INET, host) ||
-	       (made_of(host, DOMAIN_MAX, "-.") && domain_normalise(host, len, domain) &&
-		!g_ascii_isdigit(*top));
+	return kind_accept_if(kind_made_of(text, HTTP_NAME_MAX, "!#$%&'*+-.^_`|~"), text);
 }
 
 static char *
-parse_smtp_url(const char *text)
+parse_http_value(const char *text)
 {
-	static const char scheme[] = "smtp://";
-	char *host;
-	bool ok;
+	size_t len = strlen(text);
 
-	if (!g_str_has_prefix(text, scheme))
-		return NULL;
-	host = g_strdup(text + sizeof scheme - 1);
-	ok = take_port(host, ':') && url_host_valid(host);
-	g_free(host);
-	return accept_if(ok, text);
+	for (size_t i = 0; i < len; i++)
+		if (!g_ascii_isprint(text[i]))
+			return NULL;
+	return kind_accept_if(
+		len > 0 && len <= HTTP_VALUE_MAX && text[0] != ' ' && text[len - 1] != ' ', text);
 }
 
 static char *
-parse_host_port(const char *text)
+parse_event(const char *text)
 {
-	char *host = g_strdup(text);
-	bool ok = take_port(host, ':') && url_host_valid(host);
-
-	g_free(host);
-	return accept_if(ok, text);
+	return kind_accept_if(event_type_find(text) != EVENT_TYPES, text);
 }
 
 static char *
-parse_store(const char *text)
+parse_log_source(const char *text)
 {
-	return g_str_has_prefix(text, "unix:") ? parse_listen(text) : parse_host_port(text);
+	if (strcmp(text, "journal") == 0 || strcmp(text, "stdin") == 0)
+		return g_strdup(text);
+	return parse_path(text);
+}
+
+/* A line of UTF-8 of 1 to max octets. */
+static char *
+parse_line(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	return kind_accept_if(len > 0 && len <= max && kind_printable(text) &&
+				      g_utf8_validate(text, -1, NULL),
+			      text);
 }
 
 static char *
-parse_address(const char *text)
+parse_pattern(const char *text)
 {
-	struct in6_addr octets; /* the larger one */
-	char normal[INET6_ADDRSTRLEN];
-
-	for (int i = 0; i < 2; i++)
-		if (inet_pton(i == 0 ? AF_INET : AF_INET6, text, &octets) == 1 &&
-		    inet_ntop(i == 0 ? AF_INET : AF_INET6, &octets, normal, sizeof normal) != NULL)
-			return g_strdup(normal);
-	return NULL;
+	return parse_line(text, PATTERN_MAX);
 }
 
 static char *
-parse_host(const char *text)
+parse_remark(const char *text)
 {
-	char *address = parse_address(text);
-
-	return address != NULL ? address : parse_domain(text);
-}
-
-static char *
-parse_https_url(const char *text)
-{
-	GUri *uri = strlen(text) < PATH_MAX ? g_uri_parse(text, G_URI_FLAGS_NONE, NULL) : NULL;
-	bool ok = uri != NULL && strcmp(g_uri_get_scheme(uri), "https") == 0 &&
-		  g_uri_get_host(uri) != NULL && *g_uri_get_host(uri) != '\0' && strpbrk(text, "; \"\\") == NULL;
-
-	if (uri != NULL)
-		g_uri_unref(uri);
-	return accept_if(ok, text);
-}
-
-/* A URI of RFC 7489 6.2: no comma, semicolon or exclamation mark, which mean something there. */
-static char *
-parse_mailto(const char *text)
-{
-	static const char scheme[] = "mailto:";
-	const char *address = text + sizeof scheme - 1, *at;
-	char domain[DOMAIN_SIZE];
-
-	if (!g_str_has_prefix(text, scheme))
-		return NULL;
-	at = strrchr(address, '@');
-	return accept_if(at != NULL && at > address && at - address <= 64 && printable(text) &&
-				 strpbrk(text, ",;! \"\\") == NULL &&
-				 domain_normalise(at + 1, strlen(at + 1), domain),
-			 text);
+	return parse_line(text, REMARK_MAX);
 }
 
 /* A date alone is its first moment. */
@@ -344,7 +249,8 @@ static char *
 parse_time(const char *text)
 {
 	GTimeZone *utc = g_time_zone_new_utc();
-	char *whole = strchr(text, 'T') == NULL ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
+	char *whole =
+		strchr(text, 'T') == NULL ? g_strconcat(text, "T00:00:00Z", NULL) : g_strdup(text);
 	GDateTime *t = g_date_time_new_from_iso8601(whole, utc);
 	GDateTime *in_utc = t != NULL ? g_date_time_to_utc(t) : NULL;
 	char *normal = in_utc != NULL ? g_date_time_format(in_utc, "%Y-%m-%dT%H:%M:%SZ") : NULL;
@@ -365,18 +271,7 @@ parse_word(const char *text)
 	for (size_t i = 0; i < len; i++)
 		if (!g_ascii_isgraph(text[i]))
 			return NULL;
-	return accept_if(len > 0 && len <= LOGIN_MAX, text);
-}
-
-static char *
-parse_dns_server(const char *text)
-{
-	char *address = g_strdup(text);
-	bool ok = strchr(text, '@') == NULL || take_port(address, '@');
-
-	ok = ok && (is_address(AF_INET, address) || is_address(AF_INET6, address));
-	g_free(address);
-	return accept_if(ok, text);
+	return kind_accept_if(len > 0 && len <= LOGIN_MAX, text);
 }
 
 static char *
@@ -406,36 +301,38 @@ const struct setting_kind setting_kind_local_part = {
 	"1 to 16 characters that an address may begin with, without '+'", parse_local_part, false};
 const struct setting_kind setting_kind_login = {
 	"a login name without spaces, '*' stands for anything", parse_login, false};
-const struct setting_kind setting_kind_listen = {
-	"unix:/PATH of at most 107 octets, inet:PORT@HOST or inet6:PORT@HOST", parse_listen, false};
 const struct setting_kind setting_kind_pool_name = {
 	"a name of 1 to 64 letters, digits, '.', '_' and '-' that begins with a letter or digit",
 	parse_pool_name, false};
 const struct setting_kind setting_kind_isp_name = {
 	"a name of 1 to 64 letters, digits, '.', '_' and '-' that begins with a letter or digit",
 	parse_pool_name, true};
-const struct setting_kind setting_kind_smtp_url = {
-	"smtp://HOST:PORT such as smtp://127.0.0.1:10026", parse_smtp_url, false};
-const struct setting_kind setting_kind_dns_server = {
-	"an IP address, or one with a port such as 127.0.0.1@5353", parse_dns_server, false};
-const struct setting_kind setting_kind_store = {
-	"HOST:PORT such as 127.0.0.1:6379, or unix:/PATH", parse_store, false};
-const struct setting_kind setting_kind_host_port = {"HOST:PORT such as 10.0.0.1:26379",
-						    parse_host_port, true};
-const struct setting_kind setting_kind_address = {"an IPv4 or IPv6 address", parse_address, false};
-const struct setting_kind setting_kind_host = {"a host name or an IP address", parse_host, false};
-const struct setting_kind setting_kind_https_url = {
-	"an https:// URL such as https://example.com/logo.svg", parse_https_url, false};
-const struct setting_kind setting_kind_mailto = {
-	"mailto: and an address, such as mailto:dmarc@example.com", parse_mailto, false};
-const struct setting_kind setting_kind_time = {
-	"a date such as 2026-12-01 or 2026-12-01T06:00:00Z", parse_time, false};
+const struct setting_kind setting_kind_time = {"a date such as 2026-12-01 or 2026-12-01T06:00:00Z",
+					       parse_time, false};
 const struct setting_kind setting_kind_word = {"1 to 255 visible ASCII characters without blanks",
 					       parse_word, false};
 const struct setting_kind setting_kind_limit = {
 	"1 to 1000000000, \"/\", and second, minute, hour, day, or a time of at most 31 days as 30s, 15m, "
 	"2h, 7d: \"20/second\"",
 	parse_limit, false};
+const struct setting_kind setting_kind_log_source = {"an absolute path, \"journal\" or \"stdin\"",
+						     parse_log_source, false};
+const struct setting_kind setting_kind_event = {
+	"one of \"accepted\", \"delivered\", \"deferred\", \"bounced\", \"expired\", \"held\", "
+	"\"complaint\"",
+	parse_event, false};
+const struct setting_kind setting_kind_http_name = {
+	"a header's name: 1 to 64 letters, digits and hyphens", parse_http_name, true};
+const struct setting_kind setting_kind_http_value = {
+	"1 to 4000 printable ASCII characters, no blanks around them", parse_http_value, false};
+const struct setting_kind setting_kind_pattern = {
+	"a regular expression of 1 to 1000 octets, UTF-8 without control characters", parse_pattern,
+	false};
+const struct setting_kind setting_kind_reply_code = {
+	"the begin of a reply code or of an enhanced status code, such as \"421\" or \"5.7.\"",
+	parse_reply_code, false};
+const struct setting_kind setting_kind_remark = {
+	"1 to 500 octets, UTF-8 without control characters", parse_remark, false};
 const struct setting_kind setting_kind_account = {
 	"a name of the system's of 1 to 32 letters, digits, '.', '_' and '-'", parse_account,
 	false};

@@ -36,6 +36,14 @@ extern const struct setting_kind setting_kind_mailto;     /* "mailto:" and an ad
 extern const struct setting_kind setting_kind_time;       /* ISO 8601, UTC: 2026-12-01T06:00:00Z */
 extern const struct setting_kind setting_kind_word;       /* visible ASCII characters */
 extern const struct setting_kind setting_kind_limit;      /* "20/second", limit_text()'s form */
+extern const struct setting_kind setting_kind_log_source; /* absolute path, "journal" or "stdin" */
+extern const struct setting_kind setting_kind_event;	  /* event_type_name()'s */
+extern const struct setting_kind setting_kind_http_url;	  /* RFC 9110 4.2, without user and fragment */
+extern const struct setting_kind setting_kind_http_name;  /* of a header, RFC 9110 5.1 */
+extern const struct setting_kind setting_kind_http_value; /* of a header, RFC 9110 5.5, ASCII */
+extern const struct setting_kind setting_kind_pattern;	  /* PCRE2; whether it is one, is seen later */
+extern const struct setting_kind setting_kind_reply_code; /* "4", "421", "5.7.", "5.7.26" */
+extern const struct setting_kind setting_kind_remark;	  /* a line of UTF-8 */
 extern const struct setting_kind setting_kind_account; /* of a user or group of the system */
 extern const struct setting_kind setting_kind_ident;   /* of syslog */
 

@@ -15,6 +15,7 @@ type_name(const struct setting *m)
 		return "boolean";
 	case SETTING_INT:
 		return "number";
+	case SETTING_DURATION:
 	case SETTING_CHOICE:
 	case SETTING_MODE:
 	case SETTING_TEXT:

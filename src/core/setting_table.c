@@ -7,6 +7,7 @@
  */
 #include "core/setting_table.h"
 
+#include "core/limit.h"
 #include "core/network.h"
 #include "core/template.h"
 
@@ -121,6 +122,33 @@ choice_names(const struct setting *m)
 	return g_string_free(s, FALSE);
 }
 
+/* In the largest unit that does without a fraction. */
+static char *
+duration_text(int64_t seconds)
+{
+	static const struct unit {
+		char letter;
+		int64_t seconds;
+	} units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+	const struct unit *u = units;
+
+	while (seconds % u->seconds != 0)
+		u++;
+	return g_strdup_printf("%" G_GINT64_FORMAT "%c", seconds / u->seconds, u->letter);
+}
+
+static char *
+duration_expected(const struct setting *m)
+{
+	char *min = duration_text(m->min), *max = duration_text(m->max);
+	char *text = g_strdup_printf("a time from %s to %s such as \"90s\", \"15m\", \"2h\" or \"3d\"",
+				     min, max);
+
+	g_free(min);
+	g_free(max);
+	return text;
+}
+
 char *
 setting_expected(const struct setting *m)
 {
@@ -130,6 +158,8 @@ setting_expected(const struct setting *m)
 	case SETTING_INT:
 		return g_strdup_printf("a number from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
 				       m->min, m->max);
+	case SETTING_DURATION:
+		return duration_expected(m);
 	case SETTING_CHOICE:
 		return choice_names(m);
 	case SETTING_MODE:
@@ -193,6 +223,23 @@ setting_set_int(const struct setting *m, void *base, int64_t value, char **why)
 	*why = g_strdup_printf("%" G_GINT64_FORMAT ": expected %s", value, expected);
 	g_free(expected);
 	return false;
+}
+
+/* A duration is written as the window of a limit. */
+static bool
+set_duration(const struct setting *m, void *base, const char *text, char **why)
+{
+	char *one = g_strconcat("1/", text, NULL);
+	bool ok;
+	struct limit limit;
+
+	ok = g_ascii_isdigit(text[0]) && limit_parse(one, &limit) && limit.seconds >= m->min &&
+	     limit.seconds <= m->max;
+	g_free(one);
+	if (!ok)
+		return refuse(m, text, why);
+	*(int64_t *)member(m, base) = limit.seconds;
+	return true;
 }
 
 static bool
@@ -304,6 +351,8 @@ bool
 setting_set_text(const struct setting *m, void *base, const char *text, char **why)
 {
 	switch (m->type) {
+	case SETTING_DURATION:
+		return set_duration(m, base, text, why);
 	case SETTING_CHOICE:
 		return set_choice(m, base, text, why);
 	case SETTING_MODE:

@@ -18,6 +18,7 @@
 enum setting_type {
 	SETTING_BOOL,     /* bool */
 	SETTING_INT,      /* int64_t, from min to max */
+	SETTING_DURATION, /* int64_t, seconds, from min to max: "90s", "15m", "2h", "3d" */
 	SETTING_CHOICE,   /* int, one of choices */
 	SETTING_MODE,     /* unsigned: octal digits in a string */
 	SETTING_TEXT,     /* char * of a kind; NULL: not given */

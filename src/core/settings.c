@@ -2,7 +2,7 @@
  * settings - the configuration as the daemon uses it; see settings.h.
  *
  * settings_finish() is the place for all rules about keys together; what one key alone may hold is
- * the table's (core/setting_rows.c).  What it finds about a pool is reported at the line where the
+ * the table's (core/setting_rows*.c).  What it finds about a pool is reported at the line where the
  * pool begins.  It copes with pools that are incomplete, since their errors are known by then.
  */
 #include "core/settings.h"
@@ -291,4 +291,5 @@ settings_finish(struct settings *s, struct errors *errors)
 	finish_isps(&f);
 	finish_limits(&f);
 	check_globals(&f);
+	finish_events(&f);
 }

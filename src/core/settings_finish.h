@@ -50,4 +50,7 @@ void finish_dns(struct finish *f);
 /** Checks all ISP records, and builds their look-ups. */
 void finish_isps(struct finish *f);
 
+/** Checks what becomes of the mail: events, webhooks, lock rules, bounce patterns; last of all. */
+void finish_events(struct finish *f);
+
 #endif

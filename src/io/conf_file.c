@@ -3,28 +3,21 @@
  *
  * The table of settings (core/setting_table.h) says what may stand where; this file walks
  * libconfig's tree along it, file by file, and drops each tree before it reads the next.  No key is
- * named here but those of the steps that follow: pools of include_dir, the user and group, private
- * keys, secrets.
+ * named here but those of the steps that follow: pools of include_dir, the user and group.
  */
 #include "io/conf_file.h"
 
-#include "core/rotation.h"
 #include "core/setting_table.h"
+#include "io/classifier.h"
+#include "io/conf_secrets.h"
 #include "io/conf_text.h"
-#include "io/key_state.h"
-#include "io/keystore.h"
-#include "io/limiter_redis_settings.h"
-#include "io/secret_file.h"
 
-#include <errno.h>
 #include <grp.h>
 #include <libconfig.h>
 #include <malloc.h>
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
-
-#define SECRET_NAME "return-path.secret" /* in state_dir */
 
 struct load {
 	struct settings *s;
@@ -85,6 +78,7 @@ shape_name(const struct setting *m)
 	case SETTING_NETWORKS:
 		return m->flags & SETTING_ONE_OR_MORE ? "a string or an array of strings; each "
 						      : "an array of strings; each ";
+	case SETTING_DURATION:
 	case SETTING_CHOICE:
 	case SETTING_MODE:
 	case SETTING_TEXT:
@@ -220,6 +214,7 @@ load_setting(struct load *l, const config_setting_t *value, const struct setting
 	case SETTING_INT:
 		load_number(l, value, m, base);
 		break;
+	case SETTING_DURATION:
 	case SETTING_CHOICE:
 	case SETTING_MODE:
 	case SETTING_TEXT:
@@ -446,158 +441,12 @@ check_accounts(struct load *l)
 			   "\"%s\": expected a group of this system", l->s->socket_group);
 }
 
+/* Which patterns are regular expressions, PCRE2 tells. */
 static void
-add_next_key(struct keystore *ks, const struct pool *p)
+check_patterns(struct load *l)
 {
-	struct signature *sig = p->rotation->next;
-	char *name = g_strdup_printf("pools[%u].dkim_next.key", p->index);
-
-	sig->key = keystore_add(ks, sig->key_file, sig->origin, name);
-	g_free(name);
-}
-
-static void
-add_keys(struct keystore *ks, const struct pool *p)
-{
-	for (guint i = 0; i < p->signatures->len; i++) {
-		struct signature *sig = p->signatures->pdata[i];
-		char *name;
-
-		if (sig->key_file == NULL)
-			continue;
-		/* The pool's own signature stands first and is not in the file's list. */
-		name = i == 0 && p->dkim_key != NULL && strcmp(sig->key_file, p->dkim_key) == 0
-			       ? g_strdup_printf("pools[%u].dkim_key", p->index)
-			       : g_strdup_printf("pools[%u].signatures", p->index);
-		sig->key = keystore_add(ks, sig->key_file, sig->origin, name);
-		g_free(name);
-	}
-	if (p->rotation != NULL)
-		add_next_key(ks, p);
-}
-
-static void
-load_keys(struct load *l)
-{
-	struct keystore *ks = keystore_new(l->owner);
-
-	l->s->keys = ks;
-	l->s->keys_free = keystore_free;
-	for (guint i = 0; i < l->s->pools->len; i++)
-		add_keys(ks, l->s->pools->pdata[i]);
-	keystore_load(ks, l->flags & CONF_FILE_KEYS, l->errors);
-}
-
-/* Which pools sign with dkim_next; if that cannot be known, those do whose use_after says so. */
-static void
-load_key_state(struct load *l)
-{
-	bool any = false;
-	char *why = NULL;
-	GPtrArray *entries;
-
-	for (guint i = 0; !any && i < l->s->pools->len; i++)
-		any = ((const struct pool *)l->s->pools->pdata[i])->rotation != NULL;
-	if (!any || errors_any(l->errors))
-		return;
-	entries = key_state_read(l->s->state_dir, &why);
-	key_state_apply(l->s, entries);
-	if (why != NULL)
-		errors_warn(l->errors, settings_origin(l->s, "state_dir"), "state_dir",
-			    "%s: no key counts as switched", why);
-	g_ptr_array_unref(entries);
-	g_free(why);
-}
-
-static void
-load_secret(struct load *l, const char *path)
-{
-	struct secret secret = {0};
-	char *why;
-
-	if (secret_file_read(path, l->owner, &secret, &why)) {
-		g_array_append_val(l->s->return_path.secrets, secret);
-		explicit_bzero(&secret, sizeof secret);
-		return;
-	}
-	errors_add(l->errors, settings_origin(l->s, "return_path.secret_files"),
-		   "return_path.secret_files", "%s", why);
-	g_free(why);
-}
-
-/* The secret in state_dir, made if the caller may. */
-static void
-load_state_secret(struct load *l)
-{
-	char *path = g_build_filename(l->s->state_dir, SECRET_NAME, NULL), *why;
-	bool there = access(path, F_OK) == 0 || errno != ENOENT;
-
-	if (there) {
-		load_secret(l, path);
-	} else if (l->flags & CONF_FILE_THROWAWAY) {
-		struct secret secret;
-
-		secret_file_throwaway(&secret);
-		g_array_append_val(l->s->return_path.secrets, secret);
-		errors_warn(l->errors, settings_origin(l->s, "return_path.secret_files"),
-			    "return_path.secret_files",
-			    "%s is not there yet: Return-Paths are signed with a throwaway secret", path);
-	} else if (!(l->flags & CONF_FILE_SECRET)) {
-		errors_add(l->errors, settings_origin(l->s, "return_path.secret_files"),
-			   "return_path.secret_files",
-			   "missing, and %s is not there yet: start poolmilter once, or give the "
-			   "files",
-			   path);
-	} else if (secret_file_make(path, l->owner, &why)) {
-		load_secret(l, path);
-	} else {
-		errors_add(l->errors, settings_origin(l->s, "state_dir"), "state_dir", "%s", why);
-		g_free(why);
-	}
-	g_free(path);
-}
-
-static void
-load_secrets(struct load *l)
-{
-	const GPtrArray *files = l->s->return_path.secret_files;
-
-	if (l->flags & CONF_FILE_NO_SECRET)
-		return;
-	for (guint i = 0; i < files->len; i++)
-		load_secret(l, files->pdata[i]);
-	/* Nothing is made for a configuration that is not used anyway. */
-	if (files->len == 0 && settings_need_secret(l->s) && !errors_any(l->errors))
-		load_state_secret(l);
-}
-
-static void
-redis_error(struct load *l, const char *key, char *why)
-{
-	errors_add(l->errors, settings_origin(l->s, key), key, "%s", why);
-	g_free(why);
-}
-
-/* The password, and what only the driver can check: files of TLS. */
-static void
-load_redis(struct load *l)
-{
-	struct settings *s = l->s;
-	struct limiter_redis_settings redis;
-	char *why = NULL;
-
-	if (!s->redis.used || errors_any(l->errors))
-		return;
-	if (s->redis.password_file != NULL) {
-		s->redis.password = secret_file_password(s->redis.password_file, l->owner, &why);
-		if (s->redis.password == NULL)
-			redis_error(l, "redis.password_file", why);
-	}
-	limiter_redis_settings_from(s, &redis);
-	why = limiter_redis_check(&redis);
-	limiter_redis_settings_clear(&redis);
-	if (why != NULL)
-		redis_error(l, s->redis.tls ? "redis.tls" : "redis", why);
+	if (!errors_any(l->errors))
+		classifier_free(classifier_new(l->s, l->errors));
 }
 
 static void
@@ -611,10 +460,8 @@ load_all(struct load *l, const char *path)
 		return;
 	settings_finish(l->s, l->errors);
 	check_accounts(l);
-	load_keys(l);
-	load_key_state(l);
-	load_secrets(l);
-	load_redis(l);
+	check_patterns(l);
+	conf_secrets_load(l->s, l->flags, l->owner, l->errors);
 	malloc_trim(0); /* libconfig's trees are larger than all that we keep */
 }
 

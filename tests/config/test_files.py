@@ -1,70 +1,15 @@
 #!/usr/bin/python3
-"""Bad configurations (FAULTS.md F1, F2, D5) and good ones, as a table: `poolctl check -c FILE`.
-
-In a text, `#! KEY | PART` at the end of a line says that exactly this line must be refused, with this
-key's path and these words in the message; `#!! KEY | PART` stands for the file as a whole.  No other
-error may come.  KEY `-` is none.  Lines that cannot hold a comment (open strings, syntax errors) have
-their expectation as (line, key, part) beside the text.  @D@ is the test's directory.
-
-A case is (name, text), (name, text, {file: text}) or (name, text, {...}, [(file, line, key, part)]).
-"""
+"""Bad configurations (FAULTS.md F1, F2, D5) and good ones, as a table; cases.py tells its form."""
 import os
-import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap                                                              # noqa: E402
-from poolctl import Directory, run                                      # noqa: E402
-
-MARK = re.compile(r"#!(!?) (\S+) \| (.*)$")
-CONFIGURATION = 78  # EX_CONFIG
-
-
-def pool(keys, name="acme", domain="example.com"):
-    """A good pool with more keys, or with a key of its own replaced."""
-    lines = {"name": '"%s"' % name, "sender_domain": '"%s"' % domain, "spf_domain": '"b.%s"' % domain,
-             "dkim_selector": '"ak"', "dkim_key": '"@D@/key.pem"'}
-    given = re.findall(r"^(\w+) *=", keys, re.M)
-    own = ["%s = %s;" % item for item in lines.items() if item[0] not in given]
-    return "{ " + " ".join(own) + "\n" + keys + "\n}"
-
-
-def top(keys, *pools):
-    own = 'listen = "unix:@D@/s";\n' if not re.search(r"^listen\b", keys, re.M) else ""
-    return "%s%s\npools = (\n%s\n);\n" % (own, keys, ",\n".join(pools or (pool(""),)))
-
-
-def in_pool(keys):
-    return top("", pool(keys))
-
-
-def headers(kind, *values):
-    return in_pool("%s = (\n%s\n);" % (kind, ",\n".join("{ %s\n}" % v for v in values)))
-
-
-def redis(keys):
-    return top("redis: { %s\n};" % keys)
-
-
-def record(keys, name="big", domain="big.example"):
-    """A good ISP record with more keys, or with a key of its own replaced."""
-    own = ["%s = %s;" % item for item in (("name", '"%s"' % name), ("domains", '[ "%s" ]' % domain))
-           if not re.search(r"^%s *=" % item[0], keys, re.M)]
-    return "{ " + " ".join(own) + "\n" + keys + "\n}"
-
-
-def isps(*records, kind="isps"):
-    return top("%s = (\n%s\n);" % (kind, ",\n".join(records)))
-
-
-def in_isp(keys):
-    return isps(record(keys))
-
+from cases import Files, add_all, headers, in_isp, in_pool, isps, pool, record, redis, top # noqa: E402
 
 SPLIT = 'mixed_isps = "split"; reinject = "%s";\n'
 
-L = "pools[0]."
 BAD = [
     # --- files and their language ---
     ("empty file", "", {}, [("main.conf", 1, "-", "is empty")]),
@@ -622,80 +567,8 @@ GOOD = [
                           'name = "X-A"; value = "again";')),
 ]
 
-
-def prepare(d):
-    d.key("key.pem")
-    d.key("ed25519.pem", ("-algorithm", "ED25519"))
-    d.key("512.pem", ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:512"))
-    d.key("encrypted.pem", ("-algorithm", "RSA", "-aes128", "-pass", "pass:secret"))
-    os.chmod(d.key("open.pem"), 0o644)
-    with open(d.path("key.pem"), "rb") as f:
-        pem = f.read()
-    d.write("crlf.pem", pem.replace(b"\n", b"\r\n"))
-    d.write("public.pem", "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA6rXJi5j8gs0XRLqVm7CVYJ1fNzXx1KBv5W9wfCMbrk8=\n"
-            "-----END PUBLIC KEY-----\n")
-
-
-def place(d, content):
-    return content if isinstance(content, bytes) else content.replace("@D@", d.root).encode()
-
-
-def marked(d, name, content):
-    """What the marks in a file expect, as (file, line, key, part)."""
-    expected = []
-    for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
-        mark = MARK.search(line)
-        if mark:
-            expected.append((name, 0 if mark.group(1) else number, mark.group(2), mark.group(3)))
-    return expected
-
-
-def is_match(d, output_line, expectation):
-    name, line, key, part = expectation
-    start = d.path(name) + (":%d" % line if line else "") + ": "
-    if key != "-":
-        start += key + ": "
-    return output_line.startswith(start) and part.replace("@D@", d.root) in output_line[len(start):]
-
-
-class Files(tap.TestCase):
-    def check(self, text, files=None, expected=()):
-        with Directory() as d:
-            prepare(d)
-            expected = list(expected)
-            for name, content in [("main.conf", text)] + list((files or {}).items()):
-                if content is not None:
-                    content = place(d, content)
-                    expected += marked(d, name, content)
-                    d.write(name, content)
-            status, _, output = run("check", "--keys", "-c", d.path("main.conf"))
-            errors = [line for line in output.splitlines() if not line.startswith("warning: ")]
-            self.compare(d, status, output, errors, expected)
-
-    def compare(self, d, status, output, errors, expected):
-        self.assertEqual(status, CONFIGURATION if expected else 0, output)
-        left = list(errors)
-        for expectation in expected:
-            found = [line for line in left if is_match(d, line, expectation)]
-            self.assertTrue(found, "expected %r in:\n%s" % (expectation, output))
-            left.remove(found[0])
-        self.assertEqual(left, [], "not expected")
-
-
-def add(kind, case):
-    def test(self):
-        if kind == "bad":
-            self.assertTrue(len(case) > 3 or "#!" in str(case[1:]), "a bad file without expectation")
-        self.check(*case[1:])
-    name = "test_%s: %s" % (kind, case[0])
-    assert not hasattr(Files, name), name
-    setattr(Files, name, test)
-
-
-for entry in BAD:
-    add("bad", entry)
-for entry in GOOD:
-    add("good", entry)
+add_all("bad", BAD)
+add_all("good", GOOD)
 
 if __name__ == "__main__":
     tap.main()

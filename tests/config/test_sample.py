@@ -17,11 +17,14 @@ from poolctl import SOURCE, Directory, run                              # noqa: 
 
 SAMPLE = os.path.join(SOURCE, "conf", "poolmilter.conf.sample.in")
 BUILT = os.path.join(os.environ.get("top_builddir", "."), "conf", "poolmilter.conf.sample")
-SHIPPED = os.path.join(SOURCE, "conf", "isps.conf")
-INCLUDE = '@include "%s/isps.conf"'
+SHIPPED = {"shipped_isps": "isps.conf", "shipped_bounces": "bounces.conf"}  # they stand in included files
 
 # A commented line that holds settings: "#" and a key or a brace, not prose.
 COMMENTED = re.compile(r"^#( *(?:(?:\{ )?[a-z_]+ = .*|[a-z_]+: \{ *(?:#.*)?|\};))$")
+# Items of lists that show what can stand there, not what does.
+EXAMPLES = re.compile(r"(pools\[\]\.(signatures|set_headers|add_headers|isp_limits)|"
+                      r"isps\[\]\.(set_headers|add_headers|locks)|webhooks\[\]\.headers|bounces)\[\]|"
+                      r"webhooks\[\]\.(name|url)$")
 TOKEN = re.compile(r'\s+|#[^\n]*|("(?:[^"\\]|\\.)*"|[A-Za-z_*][A-Za-z0-9_*-]*|[-+0-9.]+|[=:{}()\[\],;])')
 
 
@@ -97,9 +100,9 @@ def settings_of(text):
 
 
 def in_force(path, active):
-    """Whether the group that the key stands in does: a pool's group may be left out as a whole."""
+    """Whether the group that the key stands in does: it may be left out as a whole."""
     group = path.rpartition(".")[0]
-    return "." not in group or group.endswith("[]") or group in active
+    return not group or group in active or any(other.startswith(group + ".") for other in active)
 
 
 def table():
@@ -128,13 +131,14 @@ class Sample(tap.TestCase):
     def test_every_key_of_the_table_stands_in_the_sample_once(self):
         paths = [path for path, _, _ in self.all]
         for path in self.table:
-            if path != "shipped_isps":  # they stand in the file that the sample includes
+            if path not in SHIPPED:
                 self.assertEqual(paths.count(path), 1, path)
 
-    def test_shipped_records_are_included(self):
-        self.assertEqual(self.text.count("\n" + INCLUDE % "@pkgdatadir@" + "\n"), 1)
-        with open(SHIPPED, encoding="ascii") as f:
-            self.assertIn("\nshipped_isps = (\n", f.read())
+    def test_shipped_files_are_included(self):
+        for key, name in SHIPPED.items():
+            self.assertEqual(self.text.count('\n@include "@pkgdatadir@/%s"\n' % name), 1)
+            with open(os.path.join(SOURCE, "conf", name), encoding="ascii") as f:
+                self.assertIn("\n%s = (\n" % key, f.read())
 
     def test_built_sample_names_the_data_directory(self):
         with open(BUILT, encoding="ascii") as f:
@@ -153,7 +157,7 @@ class Sample(tap.TestCase):
         compared = 0
         for path, value, line in self.all:
             default = self.table[path][2]
-            if path in active or re.match(r"(pools|isps)\[\]\.(signatures|set_headers|add_headers|isp_limits)\[\]", path):
+            if path in active or EXAMPLES.match(path):
                 continue
             if default in ("none", "required if") or (default == "required" and not in_force(path, active)):
                 self.assertIn("no default", lines[line - 1])
@@ -183,14 +187,16 @@ class Sample(tap.TestCase):
             d.key("keys/esp1.pem")
             d.write("redis.pass", "secret\n", 0o640)
             d.write("relay.pass", "secret\n", 0o640)
+            d.write("webhook.secret", "sixteen octets or more\n", 0o640)
             subprocess.run(["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=redis",
                             "-keyout", d.path("redis.key"), "-out", d.path("redis.pem")],
                            check=True, stderr=subprocess.DEVNULL)
             shutil.copy(d.path("redis.pem"), d.path("redis-ca.pem"))
+            shutil.copy(d.path("redis.pem"), d.path("webhook-ca.pem"))
             os.mkdir(d.path("pools.d"))
             for there, here in (("/etc/poolmilter/", d.path("")), ("/run/poolmilter/", d.path("")),
                                 ('user = "poolmilter"', 'user = "%s"' % d.user),
-                                ("@pkgdatadir@", os.path.dirname(SHIPPED)), ('"postfix"', '"%s"' % d.group)):
+                                ("@pkgdatadir@", os.path.join(SOURCE, "conf")), ('"postfix"', '"%s"' % d.group)):
                 self.assertIn(there, text)
                 text = text.replace(there, here)
             d.write("sample.conf", text)
@@ -203,10 +209,12 @@ class Sample(tap.TestCase):
     def test_sample_loads_with_every_key(self):
         text = uncommented(self.text)
         master, address = 'sentinel_master = "mymaster";', 'address = "127.0.0.1:6379";'
-        self.assertIn(master, text)
-        self.assertIn(address, text)
-        self.check(text.replace(master, ""))
-        self.check(text.replace(address, "").replace("sentinels = [ ]", 'sentinels = [ "10.0.0.1:26379" ]'))
+        pause, rate = 'pause = "15m";', 'rate = "1/second";'
+        for alternative in (master, address, pause, rate):
+            self.assertIn(alternative, text)
+        self.check(text.replace(master, "").replace(rate, ""))
+        self.check(text.replace(address, "").replace("sentinels = [ ]", 'sentinels = [ "10.0.0.1:26379" ]')
+                   .replace(pause, ""))
 
     def test_manual_lists_every_key(self):
         status, output, _ = run("settings", "--man")

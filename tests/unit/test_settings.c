@@ -3,6 +3,7 @@
  *
  * What a file may hold is tested from outside, in tests/config.
  */
+#include "core/event.h"
 #include "core/setting_table.h"
 #include "core/settings.h"
 
@@ -113,6 +114,17 @@ defaults_are_those_of_the_manual(void **state)
 	assert_int_equal(s->dns.timeout_ms, 2000);
 	assert_int_equal(s->dns.cache_entries, 100000);
 	assert_int_equal(s->isps->len + s->shipped_isps->len, 0);
+	assert_false(s->events.used);
+	assert_string_equal(s->events.log, "/var/log/mail.log");
+	assert_int_equal(s->events.history, 7 * 86400);
+	assert_int_equal(s->events.max_age, 3 * 86400);
+	assert_int_equal(s->events.keep, 86400);
+	assert_null(s->events.file);
+	assert_null(s->events.stream);
+	assert_int_equal(s->events.stream_max, 1000000);
+	assert_false(s->events.unverified);
+	assert_int_equal(s->event_headers->len + s->webhooks->len, 0);
+	assert_int_equal(s->bounces->len + s->shipped_bounces->len, 0);
 	assert_int_equal(s->trusted_networks->len, 2);
 	assert_true(address_parse(&local, "127.1.2.3"));
 	assert_true(network_match((struct network *)(void *)s->trusted_networks->data, 2, &local));
@@ -131,6 +143,7 @@ no_array_is_null(void **state)
 	assert_int_equal(p->signatures->len + p->users->len + p->networks->len, 0);
 	assert_int_equal(p->headers.delete_headers->len + p->headers.set_headers->len, 0);
 	assert_int_equal(p->headers.add_headers->len + p->signed_headers->len, 0);
+	assert_int_equal(p->webhooks->len, 0);
 	assert_int_equal(p->return_path, RETURN_PATH_SIGNED);
 	assert_false(p->match_subdomains);
 	settings_unref(s);
@@ -565,6 +578,31 @@ texts_take_their_normal_form(void **state)
 		{&setting_kind_listen, "tcp:1@localhost", NULL},
 		{&setting_kind_pool_name, "A.b_c-1", "A.b_c-1"},
 		{&setting_kind_pool_name, "", NULL},
+		{&setting_kind_log_source, "journal", "journal"},
+		{&setting_kind_log_source, "/var/log/maillog", "/var/log/maillog"},
+		{&setting_kind_log_source, "syslog", NULL},
+		{&setting_kind_http_url, "http://[::1]:8080/a?b=c;d", "http://[::1]:8080/a?b=c;d"},
+		{&setting_kind_http_url, "HTTPS://Example.com", "HTTPS://Example.com"},
+		{&setting_kind_http_url, "https://u@example.com/", NULL},
+		{&setting_kind_http_url, "https://@example.com/", NULL},
+		{&setting_kind_http_url, "https://example.com/#", NULL},
+		{&setting_kind_http_url, "https://example.com/\xc3\xa4", NULL},
+		{&setting_kind_http_url, "https://example.com/{a}", NULL},
+		{&setting_kind_http_url, "https://example.com:65536/", NULL},
+		{&setting_kind_http_url, "https:example.com", NULL},
+		{&setting_kind_http_url, "file:///etc/passwd", NULL},
+		{&setting_kind_http_name, "X-A", "X-A"},
+		{&setting_kind_http_name, "X(A)", NULL},
+		{&setting_kind_http_value, "Bearer a=", "Bearer a="},
+		{&setting_kind_http_value, "a\tb", NULL},
+		{&setting_kind_http_value, "a\x7f", NULL},
+		{&setting_kind_reply_code, "4", "4"},
+		{&setting_kind_reply_code, "5.7.", "5.7."},
+		{&setting_kind_reply_code, "5.107.126", "5.107.126"},
+		{&setting_kind_reply_code, "5.7.x", NULL},
+		{&setting_kind_reply_code, "7", NULL},
+		{&setting_kind_pattern, "\\d+ (?:a|b)\xc3\xa4", "\\d+ (?:a|b)\xc3\xa4"},
+		{&setting_kind_pattern, "a\nb", NULL},
 		{&setting_kind_account, "-x", NULL},
 		{&setting_kind_ident, "a[b", NULL},
 	};
@@ -581,6 +619,173 @@ texts_take_their_normal_form(void **state)
 }
 
 static void
+durations_are_seconds(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds; /* 0: refused */
+	} cases[] = {
+		{"1s", 1},	     {"90s", 90},     {"15m", 900}, {"2h", 7200}, {"3d", 259200}, {"31d", 2678400},
+		{"2678400s", 2678400}, {"2678401s", 0}, {"32d", 0},   {"0s", 0},    {"", 0},	  {"s", 0},
+		{"7", 0},	     {"07d", 0},      {"+1d", 0},   {" 1d", 0},   {"1d ", 0},	  {"1D", 0},
+		{"1dd", 0},	     {"1h30m", 0},    {"day", 0},   {"1/1d", 0},  {"18446744073709551617s", 0},
+	};
+	const struct setting_table *events = setting_find(&setting_table, "events")->members;
+	struct settings *s = settings_new();
+
+	(void)state;
+	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+		char *why = NULL;
+
+		s->events.keep = -1;
+		if (setting_set_text(setting_find(events, "keep"), s, cases[i].text, &why) !=
+		    (cases[i].seconds > 0))
+			fail_msg("\"%s\": %s", cases[i].text, why != NULL ? why : "taken");
+		assert_int_equal(s->events.keep, why != NULL ? -1 : cases[i].seconds);
+		if (why != NULL)
+			assert_non_null(strstr(why, ": expected a time from 1s to 31d such as"));
+		g_free(why);
+	}
+	settings_unref(s);
+}
+
+/* The table has the words of categories and events once more, to show them. */
+static void
+words_are_those_of_events(void **state)
+{
+	const struct setting_table *bounce = setting_find(&setting_table, "bounces")->members;
+	const struct setting_choice *c = setting_find(bounce, "category")->choices;
+
+	(void)state;
+	for (int category = CATEGORY_NONE + 1; category < CATEGORIES; category++, c++) {
+		assert_string_equal(c->name, category_name((enum category)category));
+		assert_int_equal(c->value, category);
+	}
+	assert_null(c->name);
+	for (int type = 0; type < EVENT_TYPES; type++) {
+		const char *name = event_type_name((enum event_type)type);
+		char *quoted = g_strdup_printf("\"%s\"", name), *normal = setting_kind_event.parse(name);
+
+		assert_string_equal(normal, name);
+		assert_non_null(strstr(setting_kind_event.expected, quoted));
+		g_free(normal);
+		g_free(quoted);
+	}
+}
+
+/* Adds a rule that pauses, or slows if there is a rate. */
+static struct lock_rule *
+add_lock(struct isp *isp, const char *name, const char *rate)
+{
+	const struct setting *m = setting_find(&setting_table_isp, "locks");
+	struct lock_rule *rule = setting_add_item(m, isp);
+
+	set(m->members, rule, "name", name);
+	set(m->members, rule, "category", "rate");
+	set(m->members, rule, "threshold", "10/300s");
+	set(m->members, rule, rate != NULL ? "rate" : "pause", rate != NULL ? rate : "15m");
+	return rule;
+}
+
+static void
+lock_rules_are_read(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct isp *mine, *gone;
+	struct lock_rule *pause, *slow;
+
+	(void)state;
+	add_pool(s, "a");
+	mine = add_isp(s, "isps", "mine", "mine.example");
+	gone = add_isp(s, "shipped_isps", "Mine", "gone.example");
+	pause = add_lock(mine, "p", NULL);
+	slow = add_lock(mine, "s", "120/60s");
+	add_lock(gone, "p", NULL);
+	g_hash_table_insert(s->origins, g_strdup("events"), g_new0(struct origin, 1));
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_int_equal(e->warnings->len, 0);
+	assert_true(s->events.used);
+	assert_string_equal(pause->threshold, "10/5m");
+	assert_int_equal(pause->threshold_rule.most, 10);
+	assert_int_equal(pause->threshold_rule.seconds, 300);
+	assert_int_equal(pause->category, CATEGORY_RATE);
+	assert_int_equal(pause->pause, 900);
+	assert_null(pause->rate);
+	assert_int_equal(pause->rate_rule.most, 0);
+	assert_string_equal(slow->rate, "120/minute");
+	assert_int_equal(slow->rate_rule.most, 120);
+	assert_int_equal(slow->rate_rule.seconds, 60);
+	assert_int_equal(slow->pause, 0);
+	assert_int_equal(slow->step, 600);
+	assert_int_equal(slow->steps, 5);
+	assert_true(gone->replaced); /* whole: its rules are not in force */
+	assert_int_equal(s->default_isp->locks->len, 0);
+	assert_int_equal(mine->treatment, s->default_isp->treatment); /* locks are no treatment */
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+webhooks_know_their_pool(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	struct pool *p = add_pool(s, "a");
+	const struct setting *m = setting_find(&setting_table, "webhooks");
+	struct webhook *all = setting_add_item(m, s);
+	struct webhook *own = setting_add_item(setting_find(&setting_table_pool, "webhooks"), p);
+
+	(void)state;
+	set(m->members, all, "name", "all");
+	set(m->members, all, "url", "https://example.com/");
+	set(m->members, own, "name", "own");
+	set(m->members, own, "url", "https://example.com/");
+	own->secret = g_strdup("sixteen octets or more");
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_int_equal(e->warnings->len, 2); /* there is no group events */
+	assert_false(s->events.used);
+	assert_null(all->pool);
+	assert_ptr_equal(own->pool, p);
+	assert_int_equal(own->batch, 500);
+	assert_int_equal(own->batch_ms, 1000);
+	assert_int_equal(own->timeout_ms, 10000);
+	assert_true(own->gzip);
+	assert_int_equal(own->events->len + own->headers->len, 0);
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
+bounce_patterns_find_their_record(void **state)
+{
+	struct settings *s = settings_new();
+	struct errors *e = errors_new();
+	const struct setting *m = setting_find(&setting_table, "bounces");
+	struct bounce_pattern *own = setting_add_item(m, s);
+	struct bounce_pattern *shipped = setting_add_item(setting_find(&setting_table, "shipped_bounces"), s);
+
+	(void)state;
+	add_pool(s, "a");
+	add_isp(s, "isps", "Mine", "mine.example");
+	set(m->members, own, "isp", "mINE");
+	set(m->members, own, "code", "5.7.");
+	set(m->members, own, "category", "policy");
+	set(m->members, shipped, "isp", "gone");
+	set(m->members, shipped, "pattern", "spam");
+	set(m->members, shipped, "category", "reputation");
+	settings_finish(s, e);
+	assert_false(errors_any(e));
+	assert_string_equal(own->isp, "Mine");
+	assert_int_equal(own->category, CATEGORY_POLICY);
+	assert_string_equal(shipped->isp, "gone");
+	settings_unref(s);
+	errors_free(e);
+}
+
+static void
 near_names_are_suggested(void **state)
 {
 	static const struct {
@@ -589,7 +794,8 @@ near_names_are_suggested(void **state)
 		{"no_pol", "no_pool"},
 		{"No_Pool", "no_pool"},
 		{"max_mesage_size", "max_message_size"},
-		{"webhooks", NULL},
+		{"webhoks", "webhooks"},
+		{"nothing_like_it", NULL},
 		{"x", NULL},
 		{"", NULL},
 		{"return_paths", "return_path"},
@@ -700,6 +906,11 @@ main(void)
 		cmocka_unit_test(records_are_settled),
 		cmocka_unit_test(limits_become_rules),
 		cmocka_unit_test(texts_take_their_normal_form),
+		cmocka_unit_test(durations_are_seconds),
+		cmocka_unit_test(words_are_those_of_events),
+		cmocka_unit_test(lock_rules_are_read),
+		cmocka_unit_test(webhooks_know_their_pool),
+		cmocka_unit_test(bounce_patterns_find_their_record),
 		cmocka_unit_test(near_names_are_suggested),
 		cmocka_unit_test(wrong_values_are_shown_printable_and_cut),
 		cmocka_unit_test(refused_value_leaves_the_member),
