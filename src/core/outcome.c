@@ -2,7 +2,11 @@
  * outcome - what was done with a message, in words; see outcome.h.
  */
 #include "core/outcome.h"
+#include "core/word.h"
 
+#include <string.h>
+
+#define VALUE_MAX 300	/* octets of a header's value that events tell */
 #define ADDRESS_MAX 320 /* octets shown: 64 of a local part, 255 of a domain (RFC 5321 4.5.3.1) */
 
 void
@@ -115,4 +119,105 @@ outcome_line(const struct message *m, const struct plan *p, gint64 took)
 	if (p->reason != NULL)
 		g_string_append_printf(line, " reason=%s", p->reason);
 	return line;
+}
+
+/* Lines of words; each begins alike. */
+struct event_lines {
+	GPtrArray *done; /* of char * */
+	GString *line;
+	char *head;
+};
+
+static void
+end_line(struct event_lines *l)
+{
+	if (l->line->len > strlen(l->head))
+		g_ptr_array_add(l->done, g_strndup(l->line->str, l->line->len));
+	g_string_assign(l->line, l->head);
+}
+
+static void
+add_word(struct event_lines *l, const char *word)
+{
+	gsize before = l->line->len;
+
+	word_put(l->line, word);
+	if (l->line->len <= OUTCOME_EVENT_LINE)
+		return;
+	g_string_truncate(l->line, before);
+	end_line(l);
+	word_put(l->line, word);
+}
+
+/* The field's value on one line (RFC 5322 2.2.3), cut between characters of UTF-8 (g_free it). */
+static char *
+told_value(const struct field *f)
+{
+	GString *value = g_string_sized_new(f->value_len);
+	size_t len = VALUE_MAX;
+
+	for (size_t i = 0; i < f->value_len && f->value[i] != '\0'; i++)
+		if (f->value[i] != '\n')
+			g_string_append_c(value, f->value[i]);
+	g_strstrip(value->str);
+	if (strlen(value->str) > len) {
+		for (int back = 0; back < 3 && ((unsigned char)value->str[len] & 0xC0) == 0x80; back++)
+			len--;
+		value->str[len] = '\0';
+	}
+	return g_string_free(value, FALSE);
+}
+
+static void
+add_headers(struct event_lines *l, const struct message *m, const GPtrArray *names)
+{
+	for (guint i = 0; i < names->len; i++) {
+		const char *name = g_ptr_array_index(names, i);
+		const struct field *f = message_field(m, name, 0);
+		char *value, *word;
+
+		if (f == NULL)
+			continue;
+		value = told_value(f);
+		word = g_strconcat("header:", name, ":", value, NULL);
+		add_word(l, word);
+		g_free(word);
+		g_free(value);
+	}
+}
+
+/* Each address once: the MTA delivers to it once. */
+static void
+add_rcpts(struct event_lines *l, const GPtrArray *rcpts)
+{
+	GHashTable *told = g_hash_table_new(g_str_hash, g_str_equal);
+
+	for (guint i = 0; i < rcpts->len && g_hash_table_size(told) < OUTCOME_EVENT_RECIPIENTS; i++) {
+		char *rcpt = g_ptr_array_index(rcpts, i), *word;
+
+		if (strlen(rcpt) > ADDRESS_MAX || !g_hash_table_add(told, rcpt))
+			continue;
+		word = g_strconcat("rcpt:", rcpt, NULL);
+		add_word(l, word);
+		g_free(word);
+	}
+	g_hash_table_destroy(told);
+}
+
+GPtrArray *
+outcome_event_lines(const struct message *m, const struct plan *p, const GPtrArray *headers)
+{
+	struct event_lines l = {.done = g_ptr_array_new_with_free_func(g_free)};
+
+	if (m->queue_id == NULL || p->pool == NULL ||
+	    (p->verdict != VERDICT_ACCEPTED && p->verdict != VERDICT_HELD))
+		return l.done;
+	l.head = g_strconcat(m->queue_id, ": event:", NULL);
+	l.line = g_string_new(l.head);
+	add_headers(&l, m, headers);
+	add_rcpts(&l, p->rcpts);
+	end_line(&l);
+	g_string_free(l.line, TRUE);
+	g_free(l.head);
+	return l.done;
 }

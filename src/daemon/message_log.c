@@ -11,8 +11,18 @@ queue_id(const struct message *m)
 	return m->queue_id != NULL ? m->queue_id : "-";
 }
 
+static void
+log_events(const struct settings *s, const struct message *m, const struct plan *p)
+{
+	GPtrArray *lines = outcome_event_lines(m, p, s->event_headers);
+
+	for (guint i = 0; i < lines->len; i++)
+		log_line(LOG_INFO, "%s", (char *)g_ptr_array_index(lines, i));
+	g_ptr_array_unref(lines);
+}
+
 void
-message_log(const struct message *m, const struct plan *p, gint64 took)
+message_log(const struct settings *s, const struct message *m, const struct plan *p, gint64 took)
 {
 	static struct log_limit often;
 	GString *line;
@@ -24,6 +34,8 @@ message_log(const struct message *m, const struct plan *p, gint64 took)
 		log_line(LOG_ERR, "%s: error: %s", queue_id(m), p->detail);
 	if (!log_enabled(LOG_INFO))
 		return;
+	if (s->events.used)
+		log_events(s, m, p);
 	line = outcome_line(m, p, took);
 	log_line(LOG_INFO, "%s", line->str);
 	g_string_free(line, TRUE);

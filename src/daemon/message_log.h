@@ -7,8 +7,11 @@
 #include "core/message.h"
 #include "core/plan.h"
 
-/** The line of a message. took: microseconds of treatment; negative: it ended at DATA, unread. */
-void message_log(const struct message *m, const struct plan *p, gint64 took);
+/**
+ * The line of a message, and before it, if the settings want events, those for poolevents(8).  took:
+ * microseconds of treatment; negative: it ended at DATA, unread.
+ */
+void message_log(const struct settings *s, const struct message *m, const struct plan *p, gint64 took);
 
 /** A recipient deferred: its ISP wants another treatment than the first recipient's. */
 void message_log_later(const struct message *m, const char *rcpt);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "core/domain.h"
 #include "core/isp.h"
+#include "core/lock_check.h"
 #include "core/pipeline.h"
 #include "core/pool.h"
 #include "core/return_path.h"
@@ -158,7 +159,7 @@ early_pool(const struct session *s)
 	char normal[DOMAIN_SIZE];
 	const struct pool *p;
 
-	if (!s->settings->isp_totals || limiter(s) == NULL || m->local || !trusted(s) ||
+	if (m->local || !trusted(s) ||
 	    (s->settings->mixed_isps == MIXED_SPLIT && m->login == NULL) || domain == NULL ||
 	    !domain_normalise(domain, strlen(domain), normal))
 		return NULL;
@@ -178,29 +179,40 @@ worth_asking(const struct session *s, const struct isp *isp)
 	return worth;
 }
 
+static bool
+paused(const struct session *s, const struct pool *p, const struct isp *isp, struct limit_over *over)
+{
+	gpointer one = (gpointer)isp;
+	const GPtrArray isps = {&one, 1};
+
+	return lock_check_paused(s->tools->locks, p, &isps, over);
+}
+
+static bool
+total_reached(const struct session *s, const struct isp *isp, struct limit_over *over)
+{
+	return s->settings->isp_totals && limiter(s) != NULL && worth_asking(s, isp) &&
+	       limits_total_reached(limiter(s), isp, over);
+}
+
 /* True if the recipient's ISP can take no more now, as far as is known without waiting for the DNS. */
 static bool
 limit_reached(struct session *s, const char *rcpt)
 {
-	const struct pool *p = early_pool(s);
+	bool locks = !lock_table_empty(s->tools->locks), reached;
+	const struct pool *p = s->settings->isp_totals || locks ? early_pool(s) : NULL;
 	struct limit_over over = {0};
 	struct isp_match match;
-	bool reached;
-	char *wait;
 
 	if (p == NULL)
 		return false;
 	match = isp_find(s->settings, s->tools->resolver, address_domain(rcpt), 0);
-	if (match.failed || !worth_asking(s, match.isp) ||
-	    !limits_total_reached(limiter(s), match.isp, &over))
+	if (match.failed || (!paused(s, p, match.isp, &over) && !total_reached(s, match.isp, &over)))
 		return false;
 	reached = over.wait_us > 0;
 	if (reached) {
-		wait = limits_seconds(over.wait_us);
 		g_free(s->reply);
-		s->reply = g_strdup_printf("Sending limit %s is reached, try again in %s", over.words,
-					   wait);
-		g_free(wait);
+		s->reply = limits_over_reply(&over);
 		message_log_limit(s->message, rcpt, &over);
 		stats_recipient(s->tools->stats, p, match.isp, &over, time(NULL));
 	}
@@ -247,7 +259,7 @@ take_queue_id(struct session *s, const char *queue_id)
 static void
 log_plan(const struct session *s, const struct plan *plan, gint64 took)
 {
-	message_log(s->message, plan, took);
+	message_log(s->settings, s->message, plan, took);
 	stats_message(s->tools->stats, s->message, plan, took, time(NULL));
 }
 
@@ -372,6 +384,7 @@ session_eom(struct session *s, const char *queue_id)
 	job.deadline = dns_deadline(s, s->started);
 	job.limiter = limiter(s);
 	job.local_limiter = s->settings->redis.used ? s->tools->local_limiter : NULL;
+	job.locks = s->tools->locks;
 	pipeline_run(&job, s->plan);
 	charge(s, &job);
 	if (s->plan->groups != NULL && s->plan->verdict == VERDICT_HELD)

@@ -10,6 +10,7 @@
 
 #include "core/injector.h"
 #include "core/limiter.h"
+#include "core/lock_table.h"
 #include "core/message.h"
 #include "core/network.h"
 #include "core/plan.h"
@@ -32,6 +33,7 @@ struct session_tools {
 	/* With redis in the settings: of all nodes, and of this node while that is down. */
 	const struct limiter *shared_limiter, *local_limiter;
 	struct reached *reached;
+	struct lock_table *locks;
 	struct stats *stats;
 };
 
@@ -42,7 +44,7 @@ enum session_answer {
 	SESSION_REFUSE, /* 550 5.1.1: a recipient at a bounce domain with a bad token */
 	SESSION_DEFER,	/* 421: the daemon is stopping */
 	SESSION_LATER,	/* 452 4.5.3: a recipient for a transaction of its own */
-	SESSION_LIMIT,	/* 451 4.7.1: a recipient whose ISP's total_limits are reached: session_reply() */
+	SESSION_LIMIT,	/* 451 4.7.1: a recipient whose ISP's total_limits are reached or locked: session_reply() */
 };
 
 /** A session; tools are shared by all. Free with session_free(). */

@@ -266,6 +266,7 @@ fixture_tools_init(struct fixture_tools *t, const struct signer *signer,
 					  .injector = injector,
 					  .limiter = limiter,
 					  .reached = reached_new(),
+					  .locks = lock_table_new(),
 					  .stats = stats_new(t->hours)};
 }
 
@@ -273,6 +274,7 @@ void
 fixture_tools_clear(struct fixture_tools *t)
 {
 	reached_free(t->tools.reached);
+	lock_table_free(t->tools.locks);
 	stats_free(t->tools.stats);
 	tally_table_free(t->hours);
 }
