@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/tally_table.h"
 #include "io/control_client.h"
+#include "io/event_db.h"
 #include "io/limiter_redis.h"
 #include "io/limiter_redis_settings.h"
 #include "io/state_file.h"
@@ -260,10 +261,10 @@ visit_tally(const char *key, const char *field, int64_t value, void *context)
 		v->each(key, field, value, v->context);
 }
 
-bool
-counters_each_tally(struct counters *c, const char *start,
-		    void (*each)(const char *key, const char *field, int64_t value, void *context),
-		    void *context, char **why)
+static bool
+each_of_messages(struct counters *c, const char *start,
+		 void (*each)(const char *key, const char *field, int64_t value, void *context),
+		 void *context, char **why)
 {
 	struct tallies_visit v = {start, each, context};
 	bool ok;
@@ -281,6 +282,37 @@ counters_each_tally(struct counters *c, const char *start,
 	ok = control_client_tallies(fd, start, each, context, why);
 	close(fd);
 	return ok;
+}
+
+/* Those of events that this node has and, with Redis, has not brought there. */
+static bool
+each_of_events(struct counters *c, const char *start,
+	       void (*each)(const char *key, const char *field, int64_t value, void *context),
+	       void *context, char **why)
+{
+	char *path = g_build_filename(c->settings->state_dir, EVENT_DB_NAME, NULL);
+	struct event_db *db = NULL;
+	bool ok = true;
+
+	if (access(path, R_OK) == 0) {
+		db = event_db_open(c->settings->state_dir, EVENT_DB_READ, why);
+		ok = db != NULL && event_db_each_tally(db, start, each, context, why);
+		event_db_close(db);
+	} else if (errno == EACCES && c->redis == NULL) {
+		*why = not_allowed(c->settings, path);
+		ok = false;
+	}
+	g_free(path);
+	return ok;
+}
+
+bool
+counters_each_tally(struct counters *c, const char *start,
+		    void (*each)(const char *key, const char *field, int64_t value, void *context),
+		    void *context, char **why)
+{
+	return each_of_messages(c, start, each, context, why) &&
+	       each_of_events(c, start, each, context, why);
 }
 
 bool

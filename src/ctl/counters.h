@@ -31,7 +31,10 @@ bool counters_each_limit(struct counters *c,
 			 void (*each)(const struct limiter_use *use, void *context), void *context,
 			 char **why);
 
-/** Calls each() for all tallies whose key begins with start ("": all), in the same way. */
+/**
+ * Calls each() for all tallies whose key begins with start ("": all), in the same way.  A key may come
+ * again with another number of a field, to be added: those of events that are on this node only.
+ */
 bool counters_each_tally(struct counters *c, const char *start,
 			 void (*each)(const char *key, const char *field, int64_t value,
 				      void *context),

@@ -26,8 +26,12 @@ from prometheus_client.parser import text_string_to_metric_families
 ISPS = ({"name": "big", "domains": ["big.example"], "limits": ["2/hour"]},
         {"name": "all", "domains": ["all.example"], "total_limits": ["1/hour"]},
         {"name": "net", "domains": ["net.example"]})
-FIELDS = ("messages recipients octets signatures encoded deferred_limit deferred_recipients held warned deferred "
-          "rejected passed errors local_limit unknown_limit").split()
+MESSAGE_FIELDS = ("messages recipients octets signatures encoded deferred_limit deferred_recipients held warned "
+                  "deferred rejected passed errors local_limit unknown_limit").split()
+EVENT_FIELDS = ("delivered delayed bounced expired complaints bounced_bad_mailbox bounced_bad_domain bounced_inactive "
+                "bounced_full bounced_temporary bounced_reputation bounced_policy bounced_authentication bounced_rate "
+                "bounced_other").split()
+FIELDS = MESSAGE_FIELDS + EVENT_FIELDS
 
 
 def now():
@@ -407,9 +411,9 @@ class Counting(StatsTest):
         size = int(server.message_line(result.queue_id)["size"])
         line = server.wait_log(r"stats: pool=acme messages=1 ")
         words = line[line.index("stats: ") + len("stats: "):].split()
-        self.assertEqual([word.partition("=")[0] for word in words], ["pool", *FIELDS, "seconds"])
+        self.assertEqual([word.partition("=")[0] for word in words], ["pool", *MESSAGE_FIELDS, "seconds"])
         got = dict(word.split("=") for word in words)
-        self.assertEqual({field: int(got[field]) for field in FIELDS if got[field] != "0"},
+        self.assertEqual({field: int(got[field]) for field in MESSAGE_FIELDS if got[field] != "0"},
                          {"messages": 1, "recipients": 1, "octets": size, "signatures": 1})
         known = len(server.lines)
         self.send(session, "a@net.example", sender=b"a@hold.example")
