@@ -9,11 +9,6 @@
 
 #include <string.h>
 
-struct isp_count {
-	const struct isp *isp;
-	uint32_t n;
-};
-
 static void
 charge_clear(void *charge)
 {
@@ -40,9 +35,8 @@ limits_charge(GArray *charges, char *key, const GArray *rules, uint32_t amount)
 	g_free(key);
 }
 
-/* How many recipients each record has, in the order of the first ones. */
-static GArray *
-count_isps(const GPtrArray *isps)
+GArray *
+limits_count_isps(const GPtrArray *isps)
 {
 	GArray *counts = g_array_new(FALSE, FALSE, sizeof(struct isp_count));
 	GHashTable *places = g_hash_table_new(NULL, NULL);
@@ -84,7 +78,7 @@ limits_total_key(const struct isp *isp)
 GArray *
 limits_of(const struct pool *p, const GPtrArray *isps)
 {
-	GArray *charges = limits_charges_new(), *counts = count_isps(isps);
+	GArray *charges = limits_charges_new(), *counts = limits_count_isps(isps);
 	bool messages = p->count == COUNT_MESSAGES;
 
 	if (isps->len > 0)
@@ -151,14 +145,23 @@ limits_over_clear(struct limit_over *over)
 	g_clear_pointer(&over->name, g_free);
 	g_clear_pointer(&over->words, g_free);
 	over->wait_us = 0;
+	over->paused = false;
 }
 
 char *
-limits_seconds(int64_t us)
+limits_over_reply(const struct limit_over *over)
 {
-	int64_t seconds = MAX(1, (us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
+	int64_t seconds = MAX(1, (over->wait_us + G_USEC_PER_SEC - 1) / G_USEC_PER_SEC);
 
-	return g_strdup_printf("%" G_GINT64_FORMAT " second%s", (gint64)seconds, seconds == 1 ? "" : "s");
+	return g_strdup_printf("%s%s%s, try again in %" G_GINT64_FORMAT " second%s",
+			       over->paused ? "S" : "Sending limit ", over->words + over->paused,
+			       over->paused ? "" : " is reached", (gint64)seconds, seconds == 1 ? "" : "s");
+}
+
+char *
+limits_over_hold(const struct limit_over *over)
+{
+	return g_strdup_printf(over->paused ? "poolmilter: %s" : "poolmilter: over the limit %s", over->words);
 }
 
 bool

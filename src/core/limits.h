@@ -15,13 +15,23 @@ enum limit_state {
 	LIMIT_UNKNOWN, /* could not be asked */
 };
 
-/** The limit that a message is over. Clear with limits_over_clear(). */
+/** The limit that a message is over, or the lock that it meets. Clear with limits_over_clear(). */
 struct limit_over {
 	char *key;	 /* of the charge: "pi/acme/gmail" */
-	char *name;	 /* for the log, one word: "pi/acme/gmail/20/second" */
-	char *words;	 /* for people: "20/second of pool acme to gmail" */
+	char *name;	 /* for the log, one word: "pi/acme/gmail/20/second", "lock/acme/gmail/RULE" */
+	char *words;	 /* for people: "20/second of pool acme to gmail", "sending of pool acme ..." */
 	int64_t wait_us; /* until there is room; negative: never, it is more than the limit itself */
+	bool paused;	 /* it is a lock */
 };
+
+/** How many recipients a record has. */
+struct isp_count {
+	const struct isp *isp;
+	uint32_t n;
+};
+
+/** That of each record among isps, in the order of the first ones; g_array_unref() it. */
+GArray *limits_count_isps(const GPtrArray *isps);
 
 /**
  * Adds charges of one key: amount under each rule.  The key is taken over.  charges is an array of
@@ -43,8 +53,11 @@ char *limits_words(const struct charge *charge);
 void limits_over_set(struct limit_over *over, const struct charge *charge, int64_t wait_us);
 void limits_over_clear(struct limit_over *over);
 
-/** "1 second", "N seconds", at least 1 and rounded up; g_free it. */
-char *limits_seconds(int64_t us);
+/** What a client is told that may try again after the wait; g_free it. */
+char *limits_over_reply(const struct limit_over *over);
+
+/** What the MTA's quarantine is told; g_free it. */
+char *limits_over_hold(const struct limit_over *over);
 
 /** The key that total_limits of a record are charged to (g_free it). */
 char *limits_total_key(const struct isp *isp);

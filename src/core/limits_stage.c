@@ -8,11 +8,15 @@
  * over the limit is deferred before any copy of it is on its way, and whoever is not taken by an
  * injection is paid for already.  A copy that comes in with our mark is not charged again.
  *
+ * Locks come before: a message that meets a pause is treated as over a limit, without a question; a
+ * slower rate is one more charge.  Both by what this node knows of the locks (core/lock_table.h).
+ *
  * The limiter may not answer: Redis, which all nodes share.  Then when_down decides.  The share that
  * this node counts in memory meanwhile is another limiter; what it says is final.  Also where the
  * charge may have reached Redis: then it is charged twice, which harms nobody.
  */
 #include "core/limits.h"
+#include "core/lock_check.h"
 #include "core/pipeline.h"
 
 static void
@@ -45,31 +49,31 @@ static void
 hold(struct plan *plan)
 {
 	plan_end(plan, VERDICT_HELD, "limit");
-	plan->hold = g_strdup_printf("poolmilter: over the limit %s", plan->over.words);
+	plan->hold = limits_over_hold(&plan->over);
 }
 
 static void
 refuse(struct plan *plan, uint32_t amount)
 {
-	char *wait = limits_seconds(plan->over.wait_us);
+	char *reply = NULL;
 
-	if (plan->over.wait_us < 0)
+	if (plan->over.wait_us < 0) {
 		plan_refuse(plan, VERDICT_REJECTED, "limit", "554", "5.7.1",
 			    "More recipients (%u) than the sending limit %s ever allows: send to fewer at a "
 			    "time",
 			    amount, plan->over.words);
-	else
-		plan_refuse(plan, VERDICT_DEFERRED, "limit", "451", "4.7.1",
-			    "Sending limit %s is reached, try again in %s", plan->over.words, wait);
-	g_free(wait);
+	} else {
+		reply = limits_over_reply(&plan->over);
+		plan_refuse(plan, VERDICT_DEFERRED, "limit", "451", "4.7.1", "%s", reply);
+	}
+	g_free(reply);
 }
 
-/* Local submission has no client that could try again. */
+/* Local submission has no client that could try again.  amount: that was to be charged. */
 static void
-over(const struct job *job, struct plan *plan, const struct charge *charge, int64_t wait_us)
+over(const struct job *job, struct plan *plan, uint32_t amount)
 {
 	plan->limit = LIMIT_OVER;
-	limits_over_set(&plan->over, charge, wait_us);
 	switch ((enum on_limit)plan->pool->on_limit) {
 	case ON_LIMIT_WARN:
 		break;
@@ -80,9 +84,21 @@ over(const struct job *job, struct plan *plan, const struct charge *charge, int6
 		if (job->message->local)
 			hold(plan);
 		else
-			refuse(plan, charge->amount);
+			refuse(plan, amount);
 		break;
 	}
+}
+
+/* A lock's rate is no reason to refuse for ever what this node's share of it has no room for. */
+static void
+over_charge(const struct job *job, struct plan *plan, guint which, int64_t wait_us)
+{
+	const struct charge *c = &g_array_index(plan->charges, struct charge, which);
+
+	if (which >= plan->own_charges && wait_us < 0)
+		wait_us = c->limit.seconds * (int64_t)G_USEC_PER_SEC;
+	limits_over_set(&plan->over, c, wait_us);
+	over(job, plan, c->amount);
 }
 
 /* False: there is no answer, *why is told. */
@@ -99,7 +115,7 @@ ask(const struct job *job, const struct limiter *limiter, struct plan *plan, cha
 	if (answer == LIMITER_ALLOWED)
 		plan->limit = LIMIT_OK;
 	else if (answer == LIMITER_OVER)
-		over(job, plan, &request.charges[result.which], result.wait_us);
+		over_charge(job, plan, result.which, result.wait_us);
 	return answer == LIMITER_ALLOWED || answer == LIMITER_OVER;
 }
 
@@ -132,12 +148,30 @@ down(const struct job *job, struct plan *plan)
 	}
 }
 
+/* True: the message is over, it is not charged. */
+static bool
+locked(const struct job *job, struct plan *plan)
+{
+	if (job->locks == NULL || lock_table_empty(job->locks) || plan->all_isps == NULL ||
+	    plan->injected_isp != NULL)
+		return false;
+	if (lock_check_paused(job->locks, plan->pool, plan->all_isps, &plan->over)) {
+		over(job, plan, 0);
+		return true;
+	}
+	plan->charges = lock_check_slowed(job->locks, plan->pool, plan->all_isps, plan->charges);
+	return false;
+}
+
 void
 pipeline_charge(const struct job *job, struct plan *plan)
 {
 	char *why = NULL;
 
-	if (plan->verdict != VERDICT_ACCEPTED || plan->charges == NULL || job->limiter == NULL)
+	if (plan->verdict != VERDICT_ACCEPTED)
+		return;
+	plan->own_charges = plan->charges != NULL ? plan->charges->len : 0;
+	if (locked(job, plan) || plan->charges == NULL || job->limiter == NULL)
 		return;
 	if (ask(job, job->limiter, plan, &why))
 		return;

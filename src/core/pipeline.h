@@ -9,6 +9,7 @@
 #define POOLMILTER_CORE_PIPELINE_H
 
 #include "core/limiter.h"
+#include "core/lock_table.h"
 #include "core/message.h"
 #include "core/plan.h"
 #include "core/resolver.h"
@@ -25,6 +26,7 @@ struct job {
 	const struct resolver *resolver; /* NULL: no MX rules */
 	const struct limiter *limiter;	 /* NULL: nothing is charged */
 	const struct limiter *local_limiter; /* for when_down = "local"; NULL: limiter is this node's */
+	struct lock_table *locks;	     /* NULL: none are obeyed */
 	time_t now;			 /* for tokens and signatures */
 	gint64 deadline;		 /* of waiting for the DNS, g_get_monotonic_time() */
 	const GPtrArray *rcpts;		 /* for whom to treat it; NULL: all of the message's */
@@ -47,8 +49,9 @@ stage_fn stage_limits;	    /* limits_stage.c: what it will be charged to; charge
 void pipeline_run(const struct job *job, struct plan *plan);
 
 /**
- * Charges an accepted message to its limits, those of recipients of copies included; call it once for a
- * message, before anything of it is sent.  The plan's verdict may change: deferred, rejected, held.
+ * Looks at the locks, and charges an accepted message to its limits, those of recipients of copies included;
+ * call it once for a message, before anything of it is sent.  The plan's verdict may change: deferred,
+ * rejected, held.
  */
 void pipeline_charge(const struct job *job, struct plan *plan);
 

@@ -62,6 +62,7 @@ struct plan {
 	struct image *image;	 /* the header after all edits, and the edits themselves */
 	unsigned headers_added, headers_deleted;
 	GArray *charges;	/* of struct charge: what it is charged to, groups included; NULL: nothing */
+	guint own_charges;	/* how many of them: those behind are of locks */
 	enum limit_state limit; /* after pipeline_charge() */
 	bool limit_local;	/* it was this node's share that was asked, since Redis is down */
 	struct limit_over over; /* with LIMIT_OVER */

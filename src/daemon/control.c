@@ -270,12 +270,89 @@ reset(struct writer *w)
 	log_line(LOG_NOTICE, "control: reset: key=%s forgotten=%u", w->key, w->count);
 }
 
+static void
+write_locks(struct writer *w)
+{
+	GArray *locks = lock_table_list(tools.locks, g_get_real_time());
+
+	for (guint i = 0; i < locks->len; i++) {
+		g_string_truncate(w->line, 0);
+		lock_write(&g_array_index(locks, struct lock, i), w->line);
+		put_line(w);
+	}
+	g_array_unref(locks);
+}
+
+/* The last line after a lock was set or released, or not. */
+static void
+tell_done(struct writer *w, bool done, char *why)
+{
+	g_string_assign(w->line, why != NULL ? ". error " : ". ok");
+	if (why != NULL)
+		g_string_append(w->line, why);
+	else
+		word_put_number(w->line, done);
+	g_free(why);
+}
+
+static void
+set_lock(struct word_line request, struct writer *w)
+{
+	struct lock l;
+	char *why = NULL;
+	bool set = false;
+
+	if (lock_read(request.p, (size_t)(request.end - request.p), &l))
+		set = tools.lock(&l, &why);
+	else
+		why = g_strdup("no such lock can be");
+	tell_done(w, set, why);
+	lock_clear(&l);
+}
+
+static void
+release_lock(const char *pool, const char *isp, struct writer *w)
+{
+	char *why = NULL;
+	bool was = tools.release(pool, isp, &why);
+
+	tell_done(w, was, why);
+}
+
+/* Requests about locks; false: it is none. */
+static bool
+carry_out_locks(struct word_line request, struct writer *w)
+{
+	const struct word_line whole = request;
+	GString *pool = g_string_new(NULL), *isp = g_string_new(NULL);
+	bool known = true;
+
+	if (word_begins(&request, "locks") && word_ended(&request)) {
+		write_locks(w);
+		g_string_assign(w->line, ". ok");
+	} else if (word_begins(&request, "lock")) {
+		set_lock(whole, w);
+	} else if (word_begins(&request, "release") && word_take(&request, pool) &&
+		   word_take(&request, isp) && word_ended(&request)) {
+		release_lock(pool->str, isp->str, w);
+	} else {
+		known = false;
+	}
+	g_string_free(pool, TRUE);
+	g_string_free(isp, TRUE);
+	return known;
+}
+
 /* What the last line says. */
 static void
 carry_out(struct word_line request, struct writer *w)
 {
 	GString *word = g_string_new(NULL);
 
+	if (carry_out_locks(request, w)) {
+		g_string_free(word, TRUE);
+		return;
+	}
 	if (word_begins(&request, "limits") && word_ended(&request)) {
 		limiter_memory_each(tools.limiter, write_limit, w);
 		g_string_assign(w->line, ". ok");

@@ -8,6 +8,7 @@
 #define POOLMILTER_DAEMON_CONTROL_H
 
 #include "core/limiter_memory.h"
+#include "core/lock_table.h"
 #include "core/tally_table.h"
 
 #include <poll.h>
@@ -19,6 +20,11 @@
 struct control_tools {
 	struct limiter_memory *limiter;
 	struct tally_table *tallies;
+	struct lock_table *locks;
+	/* How a lock is set and released: true if it is; false with *why (g_free it) if it cannot be, or
+	   with NULL there if one there holds, or if there is none. */
+	bool (*lock)(const struct lock *l, char **why);
+	bool (*release)(const char *pool, const char *isp, char **why);
 };
 
 /**

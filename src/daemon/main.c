@@ -5,6 +5,7 @@
  * user (what a reload will have to do is proved at the start: a key that only root can read is refused
  * now, not at night), read the limits' counters, tell the waiting parent, serve.
  */
+#include "base/error_report.h"
 #include "base/log.h"
 #include "core/author.h"
 #include "core/limiter_memory.h"
@@ -14,9 +15,9 @@
 #include "daemon/key_watch.h"
 #include "daemon/limit_state.h"
 #include "daemon/listener.h"
+#include "daemon/locks.h"
 #include "daemon/milter_io.h"
 #include "daemon/milter_threads.h"
-#include "daemon/process.h"
 #include "daemon/shared_limiter.h"
 #include "daemon/signals.h"
 #include "daemon/snapshot.h"
@@ -24,6 +25,7 @@
 #include "io/conf_file.h"
 #include "io/keystore.h"
 #include "io/mx_resolver.h"
+#include "io/process.h"
 #include "io/reinject.h"
 #include "io/signer.h"
 
@@ -117,27 +119,6 @@ parse_arguments(int argc, char **argv)
 	options.config = g_canonicalize_filename(config, NULL);
 }
 
-static void
-report(const struct errors *errors, void (*line)(int level, const char *text))
-{
-	for (guint i = 0; i < errors->errors->len; i++)
-		line(LOG_ERR, g_ptr_array_index(errors->errors, i));
-	for (guint i = 0; i < errors->warnings->len; i++)
-		line(LOG_WARNING, g_ptr_array_index(errors->warnings, i));
-}
-
-static void
-to_terminal(int level, const char *text)
-{
-	fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "warning: " : "", text);
-}
-
-static void
-to_log(int level, const char *text)
-{
-	log_line(level, "%s: %s", level == LOG_WARNING ? "warning" : "error", text);
-}
-
 /* Ends a start that failed: on the terminal, in the log, and to the waiting parent. */
 static void
 fail(int status, const char *why)
@@ -159,7 +140,7 @@ load_or_exit(int flags)
 	struct errors *errors = errors_new();
 	struct settings *s = conf_file_load(options.config, flags, errors);
 
-	report(errors, to_terminal);
+	error_report_terminal(errors);
 	errors_free(errors);
 	if (s == NULL)
 		exit(EX_CONFIG);
@@ -173,15 +154,9 @@ load_as_user(void)
 	struct errors *errors = errors_new();
 	struct settings *s = conf_file_load(options.config, CONF_FILE_SECRET, errors);
 
-	report(errors, to_log);
-	if (s == NULL) {
-		GString *all = g_string_new("the configuration cannot be used:");
-
-		for (guint i = 0; i < errors->errors->len; i++)
-			g_string_append_printf(all, "\n%s",
-					       (char *)g_ptr_array_index(errors->errors, i));
-		fail(EX_CONFIG, all->str);
-	}
+	error_report_log(errors);
+	if (s == NULL)
+		fail(EX_CONFIG, error_report_text(errors));
 	errors_free(errors);
 	return s;
 }
@@ -245,6 +220,7 @@ take(struct settings *s, gint64 started)
 	log_set_level(s->syslog.level);
 	snapshot_set(settings_ref(s));
 	key_watch_change(s, loading);
+	locks_change(s);
 	statistics_change(s);
 	log_line(LOG_NOTICE, "reload: done, pools=%u took_ms=%.1f", s->pools->len,
 		 (double)(g_get_monotonic_time() - started) / 1000);
@@ -260,7 +236,7 @@ reload(void)
 
 	loading = time(NULL);
 	s = conf_file_load(options.config, CONF_FILE_SECRET, errors);
-	report(errors, to_log);
+	error_report_log(errors);
 	if (s == NULL) {
 		log_line(LOG_ERR, "reload: refused with %u errors, the settings stay as they were",
 			 errors->errors->len);
@@ -313,6 +289,7 @@ stop(void)
 	shared_limiter_end();
 	statistics_end();
 	limit_state_write();
+	locks_end();
 	log_line(LOG_NOTICE, "stopped");
 	log_close(1);
 	exit(EX_OK);
@@ -321,6 +298,7 @@ stop(void)
 static int
 serve(struct settings *s, struct signer *signer)
 {
+	struct lock_table *locks = lock_table_new();
 	const struct session_tools tools = {
 		.signer = signer,
 		.resolver = mx_resolver_facade(mx_resolver),
@@ -329,9 +307,10 @@ serve(struct settings *s, struct signer *signer)
 		.shared_limiter = shared_limiter_facade(),
 		.local_limiter = shared_limiter_local(),
 		.reached = reached_new(),
+		.locks = locks,
 		.stats = stats,
 	};
-	const struct control_tools asked = {limiter, statistics_hours()};
+	const struct control_tools asked = {limiter, statistics_hours(), locks, locks_set, locks_release};
 	char *why = NULL;
 
 	if (!milter_threads_init() || !milter_setup(&tools))
@@ -346,10 +325,12 @@ serve(struct settings *s, struct signer *signer)
 	if (!control_open(s->state_dir, &asked, &why))
 		fail(EX_OSERR, why);
 	limit_state_begin(limiter, statistics_hours(), s->state_dir);
+	locks_begin(locks, s->state_dir);
 	if (!change_limiters(s, &why))
 		fail(EX_OSERR, why);
 	snapshot_set(s);
 	key_watch_change(s, loading);
+	locks_change(s);
 	statistics_change(s);
 	process_ready(EX_OK, NULL);
 	(void)smfi_main(); /* signals end the process: it returns only when it gives up */
@@ -359,6 +340,7 @@ serve(struct settings *s, struct signer *signer)
 	shared_limiter_end();
 	statistics_end();
 	limit_state_write();
+	locks_end();
 	log_line(LOG_ERR, "stopped: libmilter gave up after repeated failures");
 	log_close(1);
 	return EX_SOFTWARE;

@@ -238,17 +238,16 @@ control_client_tallies(int fd, const char *start,
 	return ok;
 }
 
-/* ---- reset ---- */
+/* ---- what has a number as its answer ---- */
 
-bool
-control_client_reset(int fd, const char *key, guint *forgotten, char **why)
+/* Asks the question, which is freed. */
+static bool
+ask_number(int fd, GString *question, guint *number, char **why)
 {
-	GString *question = g_string_new("reset");
 	struct buf answer = BUF_INIT;
 	struct word_line rest;
 	int64_t n = 0;
 
-	word_put(question, key);
 	g_string_append_c(question, '\n');
 	*why = ask(fd, question->str, &answer);
 	if (*why == NULL) {
@@ -258,8 +257,67 @@ control_client_reset(int fd, const char *key, guint *forgotten, char **why)
 		    !word_ended(&rest))
 			*why = g_strdup("an odd answer");
 	}
-	*forgotten = (guint)n;
+	*number = (guint)n;
 	g_string_free(question, TRUE);
 	buf_free(&answer);
 	return *why == NULL;
+}
+
+bool
+control_client_reset(int fd, const char *key, guint *forgotten, char **why)
+{
+	GString *question = g_string_new("reset");
+
+	word_put(question, key);
+	return ask_number(fd, question, forgotten, why);
+}
+
+/* ---- locks ---- */
+
+static bool
+take_lock(struct word_line *line, void *context)
+{
+	struct lock l;
+
+	if (!lock_read(line->p, (size_t)(line->end - line->p), &l))
+		return false;
+	g_array_append_val((GArray *)context, l);
+	return true;
+}
+
+GArray *
+control_client_locks(int fd, char **why)
+{
+	GArray *locks = lock_array_new();
+
+	if (!each_line(fd, "locks\n", take_lock, locks, why))
+		g_clear_pointer(&locks, g_array_unref);
+	return locks;
+}
+
+bool
+control_client_lock(int fd, const struct lock *l, bool *set, char **why)
+{
+	GString *question = g_string_new(NULL);
+	guint n;
+	bool ok;
+
+	lock_write(l, question);
+	ok = ask_number(fd, question, &n, why);
+	*set = n > 0;
+	return ok;
+}
+
+bool
+control_client_release(int fd, const char *pool, const char *isp, bool *was, char **why)
+{
+	GString *question = g_string_new("release");
+	guint n;
+	bool ok;
+
+	word_put(question, pool);
+	word_put(question, isp);
+	ok = ask_number(fd, question, &n, why);
+	*was = n > 0;
+	return ok;
 }

@@ -6,13 +6,18 @@
  *	limits		limit KEY MOST SECONDS USED WAIT_US SHARE_MOST	for each limit in use
  *	stats [START]	tally KEY FIELD VALUE	for each number of keys that begin so
  *	reset KEY	forgets the charges of a key
+ *	locks		lock WORDS	for each lock in force, as lock_write() has it
+ *	lock WORDS	sets a lock, unless one there holds (lock_holds())
+ *	release POOL ISP	releases one
  *
- * The last line is ". ok", after reset with the number of windows forgotten, or ". error WHY".
+ * The last line is ". ok", after reset with the number of windows forgotten, after lock and release
+ * with the number of locks set or released, or ". error WHY".
  */
 #ifndef POOLMILTER_IO_CONTROL_CLIENT_H
 #define POOLMILTER_IO_CONTROL_CLIENT_H
 
 #include "core/limiter_memory.h" /* struct limiter_use */
+#include "core/lock_table.h"
 
 #include <sys/un.h>
 
@@ -46,5 +51,14 @@ bool control_client_tallies(int fd, const char *start,
 
 /** Forgets the charges of a key, in the same way; *forgotten: how many windows there were. */
 bool control_client_reset(int fd, const char *key, guint *forgotten, char **why);
+
+/** The locks in force: of struct lock, g_array_unref() it; NULL with *why, in the same way. */
+GArray *control_client_locks(int fd, char **why);
+
+/** Sets a lock, in the same way; *set: false if one there holds. */
+bool control_client_lock(int fd, const struct lock *l, bool *set, char **why);
+
+/** Releases a lock, in the same way; *was: there was one. */
+bool control_client_release(int fd, const char *pool, const char *isp, bool *was, char **why);
 
 #endif

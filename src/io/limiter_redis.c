@@ -60,6 +60,7 @@ limiter_names_unref(struct limiter_names *n)
 	g_free(n->tallies);
 	g_free(n->nodes);
 	g_free(n->probe);
+	g_free(n->locks);
 	g_free(n);
 }
 
@@ -76,9 +77,18 @@ names_new(const struct limiter_redis_settings *settings)
 	n->tallies = g_strconcat(prefix->str, "}:t:", NULL);
 	n->nodes = g_strconcat(prefix->str, "}:n:", NULL);
 	n->probe = g_strconcat(prefix->str, "}:probe", NULL);
+	n->locks = g_strconcat(prefix->str, "}:k", NULL);
 	n->tally_ttl = MAX(1, settings->stats_days) * DAY;
 	g_string_free(prefix, TRUE);
 	return n;
+}
+
+void
+limiter_names_window(const struct limiter_names *n, GString *out, const char *key, struct limit limit)
+{
+	g_string_append(out, n->limits);
+	g_string_append_printf(out, "%u/%us:", limit.most, limit.seconds);
+	limiter_name_add(out, key);
 }
 
 /* ---- question ---- */
@@ -128,9 +138,7 @@ add_keys(struct question *q, const struct limiter_names *names)
 	for (guint i = 0; i < q->n_places; i++) {
 		const struct charge *c = q->places[i].charge;
 
-		g_string_append(w->text, names->limits);
-		g_string_append_printf(w->text, "%u/%us:", c->limit.most, c->limit.seconds);
-		limiter_name_add(w->text, c->key);
+		limiter_names_window(names, w->text, c->key, c->limit);
 		store_words_end(w);
 	}
 }

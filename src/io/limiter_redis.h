@@ -10,6 +10,8 @@
  *					last field has come up
  *	{PREFIX}:n:NODE			a string, the serial of a node's last batch; lives stats_days
  *					after it
+ *	{PREFIX}:k			a hash, the locks of pools to ISPs (limiter_redis_locks.h); lives
+ *					a minute longer than the last of them
  *	{PREFIX}:probe			a window that nobody asks; lives a minute
  *
  * All in one slot of a Redis Cluster, which is what one atomic step needs.

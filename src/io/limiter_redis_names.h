@@ -1,5 +1,5 @@
 /*
- * limiter_redis_names - what limiter_redis.c, limiter_redis_list.c and limiter_redis_stats.c share.
+ * limiter_redis_names - what limiter_redis.c and limiter_redis_*.c share.
  */
 #ifndef POOLMILTER_IO_LIMITER_REDIS_NAMES_H
 #define POOLMILTER_IO_LIMITER_REDIS_NAMES_H
@@ -15,6 +15,7 @@ struct limiter_names {
 	char *tallies;   /* "{PREFIX}:t:" */
 	char *nodes;     /* "{PREFIX}:n:" */
 	char *probe;     /* "{PREFIX}:probe" */
+	char *locks;     /* "{PREFIX}:k" */
 	guint tally_ttl; /* seconds; of tallies and nodes */
 };
 
@@ -30,6 +31,9 @@ struct limiter_redis {
 /** The names in force now: one reference. */
 struct limiter_names *limiter_names_get(struct limiter_redis *l);
 void limiter_names_unref(struct limiter_names *n);
+
+/** Appends the name of the window of a key and a limit. */
+void limiter_names_window(const struct limiter_names *n, GString *out, const char *key, struct limit limit);
 
 /** Logs why a request was refused, if that is the fault of a single key: the store does not then. */
 void limiter_redis_report(const char *why);

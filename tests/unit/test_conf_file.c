@@ -374,6 +374,30 @@ bad_secrets_are_refused(void **state)
 	}
 }
 
+static void
+webhooks_get_their_secrets(void **state)
+{
+#define HOOK(name, keys) "{ name = \"" name "\"; url = \"https://a.example/\"; " keys " }"
+	const struct place *p = *state;
+	const struct webhook *all, *own;
+	struct settings *s;
+
+	write_octets(p, "a.secret", "0123456789abcdef\r\nnot this", 26, 0640);
+	write_octets(p, "b.secret", " with blanks, 20... \n", 21, 0600);
+	write_text(p, "main.conf",
+		   TOP "webhooks = ( " HOOK("a", "secret_file = \"@D/a.secret\";") ", " HOOK("n", "") " );"
+		   "pools = ( " POOL_WITH("a", "return_path = \"keep\"; webhooks = ( "
+				  HOOK("b", "secret_file = \"@D/b.secret\";") " );") " );");
+	s = load(p, CONF_FILE_NO_SECRET);
+	all = s->webhooks->pdata[0];
+	own = ((const struct pool *)s->pools->pdata[0])->webhooks->pdata[0];
+	assert_string_equal(all->secret, "0123456789abcdef");
+	assert_null(((const struct webhook *)s->webhooks->pdata[1])->secret);
+	assert_string_equal(own->secret, " with blanks, 20... ");
+	settings_unref(s);
+#undef HOOK
+}
+
 /* Reads what secret_file_make() leaves, in a process of its own; the digest goes to the pipe. */
 static void
 make_in_child(const char *path, int fd)
@@ -455,6 +479,7 @@ main(void)
 		TEST(secret_needs_its_directory),
 		TEST(secrets_keep_their_order),
 		TEST(bad_secrets_are_refused),
+		TEST(webhooks_get_their_secrets),
 		TEST(processes_that_make_one_secret_agree),
 		TEST(nothing_temporary_is_left),
 	};

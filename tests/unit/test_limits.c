@@ -501,17 +501,24 @@ test_at_rcpt_of_a_copy(void **state)
 }
 
 static void
-test_seconds(void **state)
+test_reply(void **state)
 {
 	static const struct {
 		int64_t us;
+		bool paused;
 		const char *want;
-	} cases[] = {{0, "1 second"},	     {1, "1 second"},	     {1000000, "1 second"},
-		     {1000001, "2 seconds"}, {86400000000, "86400 seconds"}, {-1, "1 second"}};
+	} cases[] = {{0, false, "Sending limit sending of it is reached, try again in 1 second"},
+		     {1, false, "Sending limit sending of it is reached, try again in 1 second"},
+		     {1000000, true, "Sending of it, try again in 1 second"},
+		     {1000001, false, "Sending limit sending of it is reached, try again in 2 seconds"},
+		     {86400000000, true, "Sending of it, try again in 86400 seconds"},
+		     {-1, true, "Sending of it, try again in 1 second"}};
 
 	(void)state;
 	for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
-		char *text = limits_seconds(cases[i].us);
+		const struct limit_over over = {
+			.words = (char *)"sending of it", .wait_us = cases[i].us, .paused = cases[i].paused};
+		char *text = limits_over_reply(&over);
 
 		check_string(cases[i].want, text, cases[i].want);
 		g_free(text);
@@ -547,7 +554,7 @@ main(void)
 		cmocka_unit_test(test_copy_is_not_charged),
 		cmocka_unit_test(test_at_rcpt),
 		cmocka_unit_test(test_at_rcpt_of_a_copy),
-		cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_reply),
 	};
 
 	author_init();

@@ -1,7 +1,9 @@
 /*
  * process - becoming a daemon; see process.h.
+ *
+ * What it holds (the pid file, the pipe to the waiting parent) is the process' own, once.
  */
-#include "daemon/process.h"
+#include "io/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,9 +91,9 @@ pid_file_lock(const char *path, char **why)
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 
 	if (fd < 0) {
-		*why = g_strdup_printf("pid_file: %s: %s", path, g_strerror(errno));
+		*why = g_strdup_printf("%s: %s", path, g_strerror(errno));
 	} else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		*why = g_strdup_printf("pid_file: %s: another poolmilter is running", path);
+		*why = g_strdup_printf("%s: another instance is running", path);
 		close(fd);
 		fd = -1;
 	}
@@ -111,7 +113,7 @@ process_pid_file(const char *path, char **why)
 		return false;
 	len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 	if (ftruncate(pid_fd, 0) != 0 || write(pid_fd, text, (size_t)len) != len) {
-		*why = g_strdup_printf("pid_file: %s: %s", path, g_strerror(errno));
+		*why = g_strdup_printf("%s: %s", path, g_strerror(errno));
 		return false;
 	}
 	pid_path = g_strdup(path);

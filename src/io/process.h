@@ -1,8 +1,8 @@
 /*
  * process - becoming a daemon: background, pid file, user.
  */
-#ifndef POOLMILTER_DAEMON_PROCESS_H
-#define POOLMILTER_DAEMON_PROCESS_H
+#ifndef POOLMILTER_IO_PROCESS_H
+#define POOLMILTER_IO_PROCESS_H
 
 #include "core/settings.h"
 
@@ -17,7 +17,7 @@ bool process_detach(char **why);
 /** Tells the waiting parent, if any, how the start went: status 0, or an exit status and what is wrong. */
 void process_ready(int status, const char *message);
 
-/** Creates and locks the pid file; false with *why if another instance holds it. NULL path: nothing. */
+/** Creates and locks a pid file; false with *why if another instance holds it. NULL path: nothing. */
 bool process_pid_file(const char *path, char **why);
 
 /** Removes the pid file if it is ours. */
