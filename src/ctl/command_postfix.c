@@ -109,14 +109,31 @@ owner_of_secrets(const struct settings *s)
 	return pw != NULL ? pw->pw_uid : geteuid();
 }
 
-static int
-generate(const struct options *o, const struct postfix_plan *p)
+/* The configuration's path as Postfix can name it; g_free it, NULL: it cannot. */
+static char *
+readable_config(const struct options *o, struct postfix_plan *p)
 {
-	struct postfix_texts t = {o->source, o->output != NULL ? o->output : DIRECTORY, o->bounces,
-				  o->output != NULL, owner_of_secrets(p->settings)};
-	char *why = NULL;
+	char *path = g_canonicalize_filename(o->config, NULL);
+
+	if (is_plain(path, "/._+-"))
+		return path;
+	if (p->settings->events.used)
+		postfix_plan_warn(p, "bounces become no events: master.cf cannot name %s", o->source);
+	g_free(path);
+	return NULL;
+}
+
+static int
+generate(const struct options *o, struct postfix_plan *p)
+{
+	char *config = readable_config(o, p), *why = NULL;
+	struct postfix_texts t = {
+		o->source,  o->output != NULL ? o->output : DIRECTORY, config,
+		o->bounces, o->output != NULL,			       owner_of_secrets(p->settings)};
 	GPtrArray *files = postfix_files_new(p, &t, &why);
 	int status = EX_OK;
+
+	g_free(config);
 
 	if (files == NULL) {
 		fprintf(stderr, "poolctl postfix: %s\n", why);

@@ -10,6 +10,7 @@
  */
 #include "ctl/postfix_files.h"
 
+#include "ctl/postfix_bounce.h"
 #include "ctl/postfix_service.h"
 #include "ctl/postfix_tables.h"
 
@@ -165,16 +166,37 @@ number_lines(struct texts *t)
 	}
 }
 
+/* Bounces become events: a service reads them. */
+static bool
+pipes(const struct texts *t)
+{
+	return t->given->config != NULL && postfix_bounce_used(t->plan->settings);
+}
+
+static void
+pipe_lines(struct texts *t)
+{
+	char *domains = table(t, "texthash", "bounce_domains");
+
+	line(t, "Bounces go to poolctl bounce; a Return-Path is for one recipient.\n",
+	     POSTFIX_BOUNCE "_destination_recipient_limit", keep(t, g_strdup("1")));
+	add_line(t, "transport_maps", domains, ADD_LAST, domains, NULL);
+	add_line(t, "relay_domains", domains, ADD_LAST, domains, NULL);
+}
+
 static void
 bounce_lines(struct texts *t)
 {
 	char *bounces;
 
-	if (t->given->bounces == NULL)
+	if (pipes(t))
+		pipe_lines(t);
+	else if (t->given->bounces == NULL)
 		return;
 	bounces = table(t, "texthash", "bounces");
 	add_line(t, "virtual_alias_maps", bounces, ADD_LAST, bounces, NULL);
-	add_line(t, "virtual_alias_domains", bounces, ADD_LAST, bounces, "virtual_alias_maps");
+	if (!pipes(t))
+		add_line(t, "virtual_alias_domains", bounces, ADD_LAST, bounces, "virtual_alias_maps");
 }
 
 static void
@@ -231,6 +253,23 @@ print_service(void *text, const char *service, const GPtrArray *options)
 		g_string_append_printf(out, "    -o %s\n", (char *)options->pdata[i]);
 }
 
+/* Calls f for all services. */
+static void
+each_service(const struct texts *t, postfix_service_fn *f, void *context)
+{
+	GPtrArray *none;
+	char *service;
+
+	postfix_service_each(t->plan, t->given->directory, f, context);
+	if (!pipes(t))
+		return;
+	none = g_ptr_array_new();
+	service = postfix_bounce_service(t->plan->settings, t->given->config);
+	f(context, service, none);
+	g_free(service);
+	g_ptr_array_unref(none);
+}
+
 static GString *
 master_text(const struct texts *t)
 {
@@ -239,7 +278,7 @@ master_text(const struct texts *t)
 	postfix_files_heading(
 		out, t->given,
 		"# For master.cf, which cannot include it: apply.sh puts it there; or by hand.\n");
-	postfix_service_each(t->plan, t->given->directory, print_service, out);
+	each_service(t, print_service, out);
 	return out;
 }
 
@@ -337,7 +376,7 @@ apply_text(const struct texts *t)
 	GString *out = g_string_new("#!/bin/sh\n");
 
 	postfix_files_heading(out, t->given, apply_begin);
-	postfix_service_each(t->plan, t->given->directory, apply_service, services);
+	each_service(t, apply_service, services);
 	append_lines(out, t, sets);
 	append_commands(out, "postconf -c \"$config\" -M", services);
 	append_commands(out, "postconf -c \"$config\" -e", sets);
@@ -382,8 +421,12 @@ add_texts(GPtrArray *files, struct texts *t)
 	add_file(files, "master.cf.poolmilter", 0644, master_text(t));
 	add_file(files, "senders", 0644, postfix_table_senders(t->plan, t->given));
 	add_file(files, "routes", 0644, postfix_table_routes(t->plan, t->given));
-	if (t->given->bounces != NULL)
+	if (pipes(t)) {
+		add_file(files, "bounce_domains", 0644, postfix_bounce_table(t->plan, t->given));
+		add_file(files, "bounces", 0644, postfix_table_officers(t->plan, t->given));
+	} else if (t->given->bounces != NULL) {
 		add_file(files, "bounces", 0644, postfix_table_bounces(t->plan, t->given));
+	}
 	if (t->given->whole)
 		add_file(files, "apply.sh", 0755, apply_text(t));
 }

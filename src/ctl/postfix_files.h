@@ -19,7 +19,10 @@ struct postfix_texts {
 	const char *source;    /* the configuration's name, for the headings */
 	const char *directory; /* where Postfix finds the tables: an absolute path or
 				  "$config_directory/..." */
-	const char *bounces;   /* address that bounces go to; NULL: nothing is said about them */
+	const char *config;    /* its absolute path, for poolctl bounce; NULL: there is none that Postfix
+				  could read */
+	const char *bounces;   /* address that bounces go to, or what comes besides them where these
+				  become events; NULL: nothing is said about them, or postmaster */
 	bool whole;            /* the passwords and the script, too: not to be printed */
 	uid_t owner;           /* whom the files with them may belong to, besides root */
 };

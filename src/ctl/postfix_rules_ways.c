@@ -7,6 +7,7 @@
  */
 #include "ctl/postfix_finding.h"
 
+#include "ctl/postfix_bounce.h"
 #include "ctl/postfix_service.h"
 
 #include <string.h>
@@ -321,4 +322,6 @@ postfix_rules_ways(struct postfix_findings *f)
 	check_routes(f);
 	if (f->plan->settings->mixed_isps == MIXED_SPLIT)
 		check_split(f);
+	if (postfix_bounce_used(f->plan->settings))
+		postfix_rules_bounces(f);
 }

@@ -4,6 +4,7 @@
  */
 #include "ctl/postfix_tables.h"
 
+#include "ctl/postfix_bounce.h"
 #include "ctl/postfix_service.h"
 #include "io/secret_file.h"
 
@@ -70,38 +71,39 @@ postfix_table_routes(const struct postfix_plan *p, const struct postfix_texts *t
 	return out;
 }
 
-/* True if the domain takes other mail than bounces: a table for all of it would be wrong. */
-static bool
-is_sender_domain(const struct settings *s, const char *domain)
-{
-	return g_hash_table_contains(s->pool_by_domain, domain);
-}
-
 GString *
 postfix_table_bounces(const struct postfix_plan *p, const struct postfix_texts *t)
 {
-	const struct settings *s = p->settings;
-	GHashTable *seen = g_hash_table_new(g_str_hash, g_str_equal);
+	GPtrArray *domains = postfix_bounce_domains(p->settings, false);
+	GPtrArray *left = postfix_bounce_domains(p->settings, true);
 	GString *out = g_string_new(NULL);
 
 	postfix_files_heading(out, t,
 			      "# Where bounces go.  Forged ones are refused by poolmilter before "
 			      "(check_bounces).\n");
-	for (guint i = 0; i < s->pools->len; i++) {
-		const struct pool *pool = s->pools->pdata[i];
+	for (guint i = 0; i < domains->len; i++)
+		g_string_append_printf(out, "%s\tbounces\n@%s\t%s\n", (char *)domains->pdata[i],
+				       (char *)domains->pdata[i], t->bounces);
+	for (guint i = 0; i < left->len; i++)
+		g_string_append_printf(out, "# Not @%s: it is a sender_domain and has other mail.\n",
+				       (char *)left->pdata[i]);
+	g_ptr_array_unref(domains);
+	g_ptr_array_unref(left);
+	return out;
+}
 
-		if (pool->return_path == RETURN_PATH_KEEP ||
-		    !g_hash_table_add(seen, pool->spf_domain))
-			continue;
-		if (is_sender_domain(s, pool->spf_domain))
-			g_string_append_printf(
-				out, "# Not @%s: it is a sender_domain and has other mail.\n",
-				pool->spf_domain);
-		else
-			g_string_append_printf(out, "%s\tbounces\n@%s\t%s\n", pool->spf_domain,
-					       pool->spf_domain, t->bounces);
-	}
-	g_hash_table_destroy(seen);
+GString *
+postfix_table_officers(const struct postfix_plan *p, const struct postfix_texts *t)
+{
+	GPtrArray *domains = postfix_bounce_domains(p->settings, false);
+	const char *to = t->bounces != NULL ? t->bounces : "postmaster";
+	GString *out = g_string_new(NULL);
+
+	postfix_files_heading(out, t, "# Mail for people at the domains of bounces.\n");
+	for (guint i = 0; i < domains->len; i++)
+		g_string_append_printf(out, "postmaster@%s\t%s\nabuse@%s\t%s\n", (char *)domains->pdata[i],
+				       to, (char *)domains->pdata[i], to);
+	g_ptr_array_unref(domains);
 	return out;
 }
 

@@ -17,6 +17,9 @@ GString *postfix_table_routes(const struct postfix_plan *p, const struct postfix
 /** texthash: where mail for the spf_domains goes. */
 GString *postfix_table_bounces(const struct postfix_plan *p, const struct postfix_texts *t);
 
+/** texthash: where mail for the people at these domains goes, if bounces become events. */
+GString *postfix_table_officers(const struct postfix_plan *p, const struct postfix_texts *t);
+
 /** texthash: logins at relays, to be cleansed; NULL with *why (g_free it) if a password cannot be
  * read, or cannot stand there. */
 GString *postfix_table_passwords(const struct postfix_plan *p, const struct postfix_texts *t,

@@ -50,8 +50,8 @@ bool event_db_set_fact(struct event_db *db, const char *name, const char *value,
 /* ---- events and the queue ---- */
 
 /**
- * Adds an event, and has it wait for each destination (names, of char *).  One whose ID is there
- * changes nothing; *is_new (may be NULL) tells.
+ * Adds an event, and has it wait for each destination (names, of char *).  One whose time and ID are
+ * there changes nothing; *is_new (may be NULL) tells.
  */
 bool event_db_add(struct event_db *db, const struct event *e, const char *json,
 		  const GPtrArray *destinations, bool *is_new, char **why);
@@ -76,7 +76,10 @@ bool event_db_delivered(struct event_db *db, const char *destination, const GPtr
 bool event_db_bury(struct event_db *db, const char *destination, const GPtrArray *rows,
 		   const char *reason, char **why);
 
-/** Buries all that have waited since before a time; *n: how many. */
+/**
+ * Buries all that have waited since before a time, up to the first one that has not; *n: how many.
+ * What was called back from the dead waits since then.
+ */
 bool event_db_bury_older(struct event_db *db, const char *destination, int64_t before, guint *n,
 			 char **why);
 
@@ -103,7 +106,8 @@ bool event_db_retry(struct event_db *db, const char *destination, bool dead_too,
 bool event_db_drop(struct event_db *db, const char *destination, bool dead, guint64 *n, char **why);
 
 /**
- * Calls each() for dead letters of a destination (NULL: of all), oldest first, until it returns false.
+ * Calls each() for dead letters of a destination, oldest first, until it returns false; NULL: of all,
+ * one destination after the other.  Nothing is locked while each() runs, nor in the functions below.
  */
 bool event_db_dead(struct event_db *db, const char *destination,
 		   bool (*each)(const struct event_row *row, const char *destination, const char *reason,
@@ -117,11 +121,17 @@ bool event_db_each(struct event_db *db, int64_t after, const char *pool,
 /** The last event's seq; 0: there is none. */
 bool event_db_last(struct event_db *db, int64_t *seq, char **why);
 
+/** The seq of the last event that was added before a time; 0: there is none. */
+bool event_db_before(struct event_db *db, int64_t time, int64_t *seq, char **why);
+
 /** A number that is another one after each commit of another connection: cheap, for who follows. */
 bool event_db_changes(struct event_db *db, int64_t *number, char **why);
 
-/** Deletes events that nobody waits for and that were added before a time; dead ones too. At most so
- * many; *n: how many. */
+/**
+ * Deletes events that nobody waits for and that were added before a time; dead ones too.  Looks at so
+ * many, goes on from there the next time, and begins anew at the end; *n: how many it deleted.
+ * Gives room that is free back to the file system, if it is much, some of it at a time.
+ */
 bool event_db_prune_events(struct event_db *db, int64_t before, guint max, guint *n, char **why);
 
 /* ---- flights ---- */
@@ -130,19 +140,31 @@ bool event_db_prune_events(struct event_db *db, int64_t before, guint max, guint
 const struct joiner_store *event_db_store(struct event_db *db);
 const char *event_db_store_error(const struct event_db *db);
 
-/** Flights, ended ones too: by queue ID the last one born before a time, or by Message-ID. NULL: none. */
+/**
+ * Flights, ended ones too: by queue ID the last one born before a time, or by Message-ID the last one
+ * that is of a pool, if one is.  *out NULL: there is none.
+ */
 bool event_db_flight(struct event_db *db, const char *queue_id, int64_t born_before, struct flight **out,
 		     char **why);
 bool event_db_flight_by_message_id(struct event_db *db, const char *message_id, struct flight **out,
 				   char **why);
 
-/** Deletes flights that ended before a time, and those born before the other one, ended or not. */
+/**
+ * Deletes flights that ended before a time, and those that have not ended and were born before the
+ * other one; at most so many, *n: how many.
+ */
 bool event_db_prune_flights(struct event_db *db, int64_t ended_before, int64_t born_before, guint max,
 			    guint *n, char **why);
 
 /* ---- statistics ---- */
 
+/**
+ * Adds to numbers of a key.  They stop at the ends of their range; one that is brought to 0 by what is
+ * taken off goes away.  They can be read, here too, after the commit.
+ */
 bool event_db_tally(struct event_db *db, const char *key, const struct tally *tallies, guint n, char **why);
+
+/** Calls each() for the numbers of keys that begin with start, those of a key one after the other. */
 bool event_db_each_tally(struct event_db *db, const char *start,
 			 void (*each)(const char *key, const char *field, int64_t value, void *context),
 			 void *context, char **why);

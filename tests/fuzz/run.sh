@@ -13,7 +13,7 @@ Usage: tests/fuzz/run.sh [options]
 
   --seconds N    run each target for N seconds (default 60)
   --target NAME  only this one; may be repeated: process template author token config codec
-                 mime milter_io record
+                 mime milter_io record bounce log_line
   --corpus DIR   keep what is found to be of use in DIR/NAME and begin with it
   --cc CC        a clang with libFuzzer (default clang)
   --prove        plant a fault for each target, which must find it within N seconds
@@ -23,7 +23,7 @@ END
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-all='process template author token config codec mime milter_io record'
+all='process template author token config codec mime milter_io record bounce log_line'
 seconds=60 targets='' corpus='' cc=clang prove=no
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -52,7 +52,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 mkdir "$work/objects" "$work/tmp"
 
-packages='opendkim libconfig hiredis gmime-3.0 glib-2.0 libssl libcrypto libidn2'
+packages='opendkim libconfig hiredis gmime-3.0 glib-2.0 libpcre2-8 libssl libcrypto libidn2'
 # shellcheck disable=SC2086 # a list of names
 cflags=$(pkg-config --cflags $packages)
 # shellcheck disable=SC2086
@@ -173,6 +173,10 @@ plant() {
 		file=core/recode.c script='s/encode(data, len, whole/encode(data, len - (len > 150), whole/' ;;
 	milter_io) # a packet counts as there when its last octets are not
 		file=daemon/milter_io.c script='s/have - HEAD_SIZE >= /have >= /' ;;
+	bounce) # a reply may have lines
+		file=core/bounce_reply.c script="s/g_ascii_iscntrl(text\[i\]) ?/g_ascii_iscntrl(text[i]) \&\& text[i] != 13 ?/" ;;
+	log_line) # a reply that ends with "x)" loses that parenthesis
+		file=core/mta_delivery.c script='s/t\.len--;/t.len -= part_ends(t, PART("x))")) ? 2 : 1;/' ;;
 	record) # a tag's name may begin with a digit
 		file=core/tag_list.c script='s/at > begin &&/true \&\&/' ;;
 	esac
