@@ -27,9 +27,15 @@ struct log_line {
 	struct text_part text;
 };
 
+#define LOG_CLOCK_MINUTE 16 /* octets of "2026-11-20T12:00" */
+
 /** What lines without a year and a zone need: one for each log that is read; zeroed at first. */
 struct log_clock {
 	int64_t last; /* time of the last line; 0: none */
+	/* of log_line.c: the last line's date without its seconds, and when that minute began */
+	char minute[LOG_CLOCK_MINUTE];
+	size_t minute_len;
+	int64_t minute_began;
 };
 
 /**

@@ -1,8 +1,10 @@
 /*
  * mta_line - what Postfix and poolmilter say of one message in a line of the log.
  *
- * Foreign text (addresses, replies) is taken as such: nothing in it is read as a field.  Nothing is
- * copied.  Known are Postfix 3.4 to 3.10.
+ * Foreign text (addresses, replies) is taken as such: nothing in it is read as a field.  Where it is
+ * in doubt which text is whose, the line says nothing: without quotes around odd addresses
+ * (info_log_address_format = internal, or Postfix before 3.5) an address can look like the fields
+ * behind it.  Nothing is copied.  Known are Postfix 3.4 to 3.10.
  */
 #ifndef POOLMILTER_CORE_MTA_LINE_H
 #define POOLMILTER_CORE_MTA_LINE_H
@@ -11,15 +13,15 @@
 
 enum mta_said {
 	MTA_NOTHING,    /* of no message, or nothing that matters here */
-	MTA_CLIENT,     /* smtpd: client=...; pickup: uid=... */
+	MTA_CLIENT,     /* smtpd: client=...; pickup: uid=..., with next_id what was requeued as this */
 	MTA_MESSAGE_ID, /* cleanup: message-id=<...> */
 	MTA_HOLD,       /* cleanup: milter-hold, hold; postsuper: placed on hold */
 	MTA_RELEASED,   /* postsuper: released from hold */
 	MTA_REJECT,     /* cleanup: milter-reject, reject, discard: there will be no message */
 	MTA_QUEUED,     /* qmgr: from=<>, size=, nrcpt= (queue active) */
-	MTA_EXPIRED,    /* qmgr: status=expired, returned to sender; postsuper: force-expired */
+	MTA_EXPIRED,    /* qmgr: status=expired or force-expired, returned to sender */
 	MTA_DELIVERY,   /* a delivery agent's line: to=<>, ..., status= */
-	MTA_REQUEUED,   /* postsuper: requeued under the next_id */
+	MTA_REQUEUED,   /* postsuper: requeued; under which queue ID, MTA_CLIENT tells */
 	MTA_REMOVED,    /* qmgr: removed; postsuper: removed */
 	MTA_POOL,       /* poolmilter: pool=... result=... */
 	MTA_EVENT,      /* poolmilter: event: recipients and headers, before its MTA_POOL line */
@@ -29,7 +31,7 @@ enum mta_said {
 enum mta_status {
 	STATUS_UNKNOWN,
 	STATUS_SENT,
-	STATUS_DEFERRED,
+	STATUS_DEFERRED, /* SOFTBOUNCE too: it stays in the queue */
 	STATUS_BOUNCED,
 	STATUS_OTHER, /* deliverable, undeliverable: of address probes */
 };
@@ -38,16 +40,17 @@ enum mta_status {
 struct mta_line {
 	enum mta_said said;
 	struct text_part queue_id;
-	struct text_part client;     /* MTA_CLIENT: "name[address]" */
+	struct text_part daemon;     /* the last part of the program's name; empty: poolmilter */
+	struct text_part client;     /* MTA_CLIENT: "name[address]"; empty: pickup's, from this host */
 	struct text_part message_id; /* with <> */
 	struct text_part sender, recipient, orig_recipient; /* without <> */
 	struct text_part relay;      /* "host[address]:port", "none", "local" */
 	struct text_part dsn;
 	struct text_part reply;   /* what stands in the parentheses of MTA_DELIVERY */
-	struct text_part next_id; /* "queued as" in reply of MTA_DELIVERY; MTA_REQUEUED, MTA_NOTICE */
+	/* "queued as", "forwarded as" in the reply of MTA_DELIVERY; MTA_NOTICE; MTA_CLIENT */
+	struct text_part next_id;
 	enum mta_status status;
-	int64_t delay_ms; /* negative: not there */
-	int64_t nrcpt;    /* MTA_QUEUED, MTA_POOL */
+	int64_t delay_ms; /* of MTA_DELIVERY */
 	/* MTA_POOL: words of poolmilter's line (poolmilter(8), LOG) */
 	struct text_part pool, isp, result;
 	/* MTA_EVENT: words of core/word.h, "rcpt:ADDRESS" or "header:NAME:VALUE", each escaped as a

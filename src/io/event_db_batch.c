@@ -19,6 +19,7 @@ void
 event_db_batch_clear(struct event_db_batch *b)
 {
 	tally_batch_free(b->batch);
+	tally_table_free(b->table);
 	g_free(b->node);
 	*b = (struct event_db_batch){0};
 }
@@ -55,16 +56,12 @@ read_text(const char *text, struct tally_table *t)
 }
 
 /* What stands in a text, as a batch; of a damaged one what can be read. */
-static struct tally_batch *
-batch_of(const char *text)
+static void
+batch_of(const char *text, struct event_db_batch *out)
 {
-	struct tally_table *t = tally_table_new(TALLY_KEYS_MAX);
-	struct tally_batch *b;
-
-	(void)read_text(text, t);
-	b = tally_table_take(t, TALLY_KEYS_MAX);
-	tally_table_free(t);
-	return b;
+	out->table = tally_table_new(TALLY_KEYS_MAX);
+	(void)read_text(text, out->table);
+	out->batch = tally_table_take(out->table, TALLY_KEYS_MAX);
 }
 
 /* ---- making one ---- */
@@ -151,7 +148,7 @@ event_db_batch_take(struct event_db *db, guint keys_max, struct event_db_batch *
 	if (!ok)
 		event_db_rollback(db);
 	if (ok && text->len > 0) {
-		out->batch = batch_of(text->str);
+		batch_of(text->str, out);
 		if (out->batch == NULL) /* damaged: it shall not stand in the way for ever */
 			ok = event_db_batch_done(db, why);
 	}

@@ -12,6 +12,7 @@
 /** A batch for limiter_redis_add(). */
 struct event_db_batch {
 	struct tally_batch *batch; /* NULL: there is nothing to be sent */
+	struct tally_table *table; /* of the batch */
 	char *node;		   /* a name of this database's life */
 	uint64_t serial;
 };

@@ -1,13 +1,14 @@
 /*
- * fuzz_log_line - lines of the log, as anybody who writes to us, or takes mail from us, can shape them.
+ * fuzz_log_line - lines of the log, as anybody who writes to us, or takes mail from us, can shape
+ *them.
  *
  * Input: one octet chooses what is done.
  *	0	a line as it is
- *	1	a delivery that bounced, as Postfix writes it: its addresses and its reply are the next lines.  It
- *		must be read as just that; where it is in doubt what is whose, as nothing
- *	2	a log: each line begins with an octet that chooses the program and one for the seconds since
- *		the line before.  Two joiners are told it, one that has all in memory, one that is made anew
- *		for each line and has nothing there: the same events come of it
+ *	1	a delivery that bounced, as Postfix writes it: its addresses and its reply are the
+ *next lines.  It must be read as just that; where it is in doubt what is whose, as nothing 2	a
+ *log: each line begins with an octet that chooses the program and one for the seconds since the
+ *line before.  Two joiners are told it, one that has all in memory, one that is made anew for each
+ *line and has nothing there: the same events come of it
  */
 #include "fuzz.h"
 
@@ -31,10 +32,10 @@ inside(struct text_part t, struct text_part of)
 static void
 check_parts(const struct mta_line *m, struct text_part text)
 {
-	const struct text_part parts[] = {m->queue_id,	m->client, m->message_id, m->sender,
-					  m->recipient, m->relay,  m->dsn,	  m->reply,
-					  m->next_id,	m->pool,   m->isp,	  m->result,
-					  m->words,	m->orig_recipient};
+	const struct text_part parts[] = {m->queue_id,  m->client,        m->message_id, m->sender,
+					  m->recipient, m->relay,         m->dsn,        m->reply,
+					  m->next_id,   m->pool,          m->isp,        m->result,
+					  m->words,     m->orig_recipient};
 
 	for (size_t i = 0; i < G_N_ELEMENTS(parts); i++)
 		require(inside(parts[i], text));
@@ -52,9 +53,9 @@ check_parts(const struct mta_line *m, struct text_part text)
 static void
 any_line(const struct input *in)
 {
-	static const char *const programs[] = {"postfix/smtp",	  "postfix/smtpd",  "postfix/cleanup",
-					       "postfix/qmgr",	  "postfix/pickup", "postfix/bounce",
-					       "postfix/postsuper", "poolmilter"};
+	static const char *const programs[] = {
+		"postfix/smtp",   "postfix/smtpd",  "postfix/cleanup",   "postfix/qmgr",
+		"postfix/pickup", "postfix/bounce", "postfix/postsuper", "poolmilter"};
 	struct log_clock clock = {0};
 	struct log_line line;
 	struct mta_line m;
@@ -113,8 +114,9 @@ good_domain(const char *address)
 {
 	const char *at = strrchr(address, '@');
 
-	return at == NULL || strspn(at + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-				    "-.[]:") == strlen(at + 1);
+	return at == NULL ||
+	       strspn(at + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			      "-.[]:") == strlen(at + 1);
 }
 
 static bool
@@ -129,7 +131,8 @@ bounced(struct input *in)
 	bool quotes = input_choice(in, 2) == 0, aliased = input_choice(in, 2) != 0;
 	char *rcpt = input_line(in), *original = input_line(in), *reply = input_line(in);
 	GString *line = g_string_new("4XYZ12: to=<");
-	static const char head[] = ">, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (";
+	static const char head[] =
+		">, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (";
 	size_t rcpt_at = line->len, rcpt_len, original_at = 0, original_len = 0, reply_at;
 	struct log_line l = {.program = {"postfix/smtp", strlen("postfix/smtp")}};
 	struct mta_line m;
@@ -155,10 +158,11 @@ bounced(struct input *in)
 	if (quotes && good_domain(rcpt) && (!aliased || good_domain(original))) {
 		require_of(m.said == MTA_DELIVERY || strstr(reply, ">, relay=") != NULL, line->str);
 		if (m.said == MTA_DELIVERY)
-			require_of(same(m.recipient, line, rcpt_at, rcpt_len) &&
-					   same(m.orig_recipient, line, original_at, original_len) &&
-					   same(m.reply, line, reply_at, strlen(reply)),
-				   line->str);
+			require_of(
+				same(m.recipient, line, rcpt_at, rcpt_len) &&
+					same(m.orig_recipient, line, original_at, original_len) &&
+					same(m.reply, line, reply_at, strlen(reply)),
+				line->str);
 	}
 	g_string_free(line, TRUE);
 	g_free(rcpt);
@@ -254,8 +258,9 @@ save(void *context, const struct flight *f)
 static void
 take_event(struct event *e, void *context)
 {
-	g_ptr_array_add(context, g_strdup_printf("%s %s %s %s %s", e->id, event_type_name(e->type), e->queue_id,
-						 e->pool, e->recipient != NULL ? e->recipient : "-"));
+	g_ptr_array_add(context, g_strdup_printf("%s %s %s %s %s", e->id, event_type_name(e->type),
+						 e->queue_id, e->pool,
+						 e->recipient != NULL ? e->recipient : "-"));
 	require(e->pool != NULL && e->time >= BEGAN);
 	event_free(e);
 }
@@ -279,8 +284,8 @@ static void
 feed(struct joiner *j, struct input *in, int64_t *time)
 {
 	static const char *const programs[] = {
-		"postfix/smtpd", "postfix/cleanup", "poolmilter", "postfix/qmgr",
-		"postfix/smtp",	 "postfix/pickup",  "postfix/pipe", "postfix/postsuper"};
+		"postfix/smtpd", "postfix/cleanup", "poolmilter",   "postfix/qmgr",
+		"postfix/smtp",  "postfix/pickup",  "postfix/pipe", "postfix/postsuper"};
 	const char *program = programs[input_choice(in, 8)];
 	struct log_line line = {.host = {"mx1", 3}, .program = {program, strlen(program)}};
 	unsigned step = input_choice(in, 16);

@@ -508,7 +508,7 @@ test_threads(void **state)
 	assert_int_equal(sums[STATS_FIELDS], THREADS * EACH / 2);
 	rows = stats_rows(stats);
 	assert_int_equal(rows->len, 4);
-	for (guint f = 0; f < STATS_FIELDS; f++)
+	for (guint f = 0; f < STATS_MESSAGE_FIELDS; f++)
 		check_int(stats_names[f].name, g_array_index(rows, struct stats_row, 1).n[f], sums[f]);
 	g_array_unref(rows);
 	g_string_free(lines, TRUE);
