@@ -11,7 +11,7 @@ packages() {
 	build) echo gcc make autoconf automake pkg-config libc6-dev libmilter-dev libopendkim-dev \
 		libconfig-dev libidn2-dev libssl-dev libglib2.0-dev libgmime-3.0-dev libjansson-dev \
 		libunbound-dev libcurl4-openssl-dev libhiredis-dev libspf2-dev libpsl-dev \
-		libpcre2-dev libsqlite3-dev libsystemd-dev ;;
+		libpcre2-dev libsqlite3-dev libsystemd-dev zlib1g-dev ;;
 	run) echo postfix python3 python3-dkim openssl ;;
 	test) echo postfix git gawk libcmocka-dev python3 python3-dkim python3-nacl libmail-dkim-perl openssl \
 		procps libfaketime xz-utils redis-server redis-sentinel gnuplot-nox python3-prometheus-client \

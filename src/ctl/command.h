@@ -11,8 +11,8 @@
 /** A command: argv[0] is its name. Returns an exit status of sysexits.h. */
 typedef int command_fn(int argc, char **argv);
 
-command_fn command_check, command_process, command_isps, command_explain, command_limits, command_genkey, command_verp,
-	command_postfix, command_reload, command_settings, command_stats, command_keys, command_dns, command_dns_check;
+command_fn command_bounce, command_check, command_classify, command_process, command_isps, command_explain, command_limits, command_locks, command_genkey, command_verp,
+	command_postfix, command_reload, command_settings, command_stats, command_keys, command_dns, command_dns_check, command_events;
 
 /** Says what is wrong with the arguments and where help is; returns EX_USAGE. */
 int command_usage_error(const char *command, const char *format, ...) G_GNUC_PRINTF(2, 3);

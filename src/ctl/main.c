@@ -88,6 +88,64 @@ static const struct command commands[] = {
 	 "\n"
 	 "Exit status: 0 done, 1 nothing is counted under the key, 69 the counters cannot be read, or no such\n"
 	 "pool or record, 78 configuration, 64 usage.\n"},
+	{"locks", command_locks, "tell which pools may not send to an ISP now, set or release a lock",
+	 "Usage: poolctl locks [-c FILE] [--json]\n"
+	 "       poolctl locks set [-c FILE] POOL ISP --for TIME [--why TEXT]\n"
+	 "       poolctl locks set [-c FILE] POOL ISP --rate RATE [--for TIME] [--step TIME --steps N]\n"
+	 "                         [--why TEXT]\n"
+	 "       poolctl locks release [-c FILE] POOL ISP | --all\n"
+	 "\n"
+	 "Lists the locks in force: pools whose mail to an ISP is paused, or slowed to a rate, since when, for\n"
+	 "how long, and why.  Rules of ISP records set them, see locks in poolmilter.conf(5).  Asks Redis\n"
+	 "where the configuration has it, else the daemon on this node.\n"
+	 "set pauses or slows by hand, whatever lock is there; release ends a lock.\n"
+	 "\n" CONFIG_HELP
+	 "      --for TIME      how long it lasts: 30s, 15m, 2h, 1d\n"
+	 "      --rate RATE     slow to this, such as 1/second; without: nothing is sent\n"
+	 "      --step TIME     after each such time the rate is twice as high\n"
+	 "      --steps N       so many steps, if --for does not tell how long it lasts\n"
+	 "      --why TEXT      is listed with it\n"
+	 "  -a, --all           release all\n"
+	 "      --json          as JSON\n"
+	 "\n"
+	 "Exit status: 0 done, 1 there is no such lock, 69 the locks cannot be reached, or no such pool or\n"
+	 "record, 78 configuration, 64 usage.\n"},
+	{"events", command_events, "tell what became of the mail, and manage what waits to be told",
+	 "Usage: poolctl events [-c FILE] [--pool POOL] [--type TYPE] [--since TIME] [--follow] [--json]\n"
+	 "       poolctl events queue [-c FILE] [--json]\n"
+	 "       poolctl events dead [-c FILE] [--json] [DESTINATION]\n"
+	 "       poolctl events retry [-c FILE] [--dead] [DESTINATION]\n"
+	 "       poolctl events drop [-c FILE] [--dead] DESTINATION | --all\n"
+	 "\n"
+	 "Shows events that poolevents keeps, see events.keep in poolmilter.conf(5).\n"
+	 "queue lists the destinations: how many events wait for each, since when, how it does.  dead lists\n"
+	 "events that a destination did not take in time or refused.  retry has a destination, or all, tried\n"
+	 "again now; with --dead its dead events wait again.  drop forgets what waits, or what is dead.\n"
+	 "\n" CONFIG_HELP
+	 "  -p, --pool POOL     of this pool only\n"
+	 "  -t, --type TYPE     of this type only: accepted, delivered, deferred, bounced, expired, held,\n"
+	 "                      complaint, or several of them with commas\n"
+	 "  -s, --since TIME    minutes, hours or days back, as 30m, 24h (default) or 7d, or a date, as\n"
+	 "                      2026-11-01 or 2026-11-01T12:00:00\n"
+	 "  -f, --follow        go on with those that come; without --since with those alone\n"
+	 "      --json          as JSON, events as one object in a line\n"
+	 "      --dead          what is dead\n"
+	 "      --all           all destinations\n"
+	 "\n"
+	 "Exit status: 0 done, 69 the events cannot be read or written, or no such destination,\n"
+	 "78 configuration, 64 usage.\n"},
+	{"classify", command_classify, "tell the category of a server's reply",
+	 "Usage: poolctl classify [-c FILE] [--isp ISP | --domain DOMAIN] [--json] [REPLY...]\n"
+	 "\n"
+	 "Tells of what category a reply is, and what says so: a pattern of bounces or shipped_bounces, the\n"
+	 "enhanced status code, or the reply code.  Without REPLY each line of standard input is one.\n"
+	 "\n" CONFIG_HELP
+	 "  -i, --isp ISP       with the patterns for this ISP record\n"
+	 "  -d, --domain DOMAIN with those for the record of this recipient's domain, without a look at its\n"
+	 "                      MX hosts\n"
+	 "      --json          as JSON\n"
+	 "\n"
+	 "Exit status: 0 done, 69 no such record, 78 configuration, 64 usage.\n"},
 	{"genkey", command_genkey, "make a DKIM key and its DNS record",
 	 "Usage: poolctl genkey --domain DOMAIN --selector SELECTOR --out FILE [options]\n"
 	 "\n"
@@ -136,6 +194,20 @@ static const struct command commands[] = {
 	 "Exit status: 0 done, 1 a record is missing or wrong, 75 the DNS could not tell or another switch is\n"
 	 "under way, 69 no such pool, no dkim_next or the daemon cannot be told, 73 keys.state cannot be\n"
 	 "written, 77 without the rights to, 78 configuration, 64 usage.\n"},
+	{"bounce", command_bounce, "read a bounce, for pipe(8) of Postfix",
+	 "Usage: poolctl bounce [-c FILE] --recipient ADDRESS [--sender ADDRESS] [--dry-run] [--json] <message\n"
+	 "\n"
+	 "Reads a mail that came to a Return-Path, and hands over as events what it says became of the\n"
+	 "message: bounces and delays by RFC 3464 or as text, complaints by RFC 5965.  A Return-Path that is\n"
+	 "forged or has expired, answers of automata and other mail make no events.\n"
+	 "\n" CONFIG_HELP
+	 "  -r, --recipient ADDRESS  the Return-Path that it came to\n"
+	 "  -s, --sender ADDRESS     its envelope sender; empty: the null reverse-path\n"
+	 "  -n, --dry-run       print the events as JSON lines and keep nothing\n"
+	 "      --json          print the events as JSON lines\n"
+	 "      --time EPOCH    seconds since 1970 instead of now\n"
+	 "\n"
+	 "Exit status, for pipe(8): 0 done, 67 no Return-Path of ours, 75 everything else: try again later.\n"},
 	{"verp", command_verp, "make or read a Return-Path",
 	 "Usage: poolctl verp encode [-c FILE] --pool POOL [--rcpt RCPT] [--queue-id ID] [--time EPOCH]\n"
 	 "       poolctl verp decode [-c FILE] [--rcpt RCPT] [--time EPOCH] [--json] ADDRESS\n"
@@ -160,7 +232,7 @@ static const struct command commands[] = {
 	 "ISP records.  --check names what endangers mail or signatures in a Postfix' settings.\n"
 	 "\n" CONFIG_HELP
 	 "  -o, --output DIR    write files to DIR, passwords too (mode 0600), instead of printing\n"
-	 "      --bounces ADDRESS  deliver bounces to this address\n"
+	 "      --bounces ADDRESS  deliver bounces, or what comes besides them, to this address\n"
 	 "      --any-address   use all source_ips, also those that this host does not have\n"
 	 "      --check         check the Postfix of this host\n"
 	 "      --config-dir DIR   where its main.cf is (default: as postconf has it)\n"

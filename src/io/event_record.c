@@ -38,10 +38,11 @@ isp_of_recipient(const struct settings *s, const struct event *e)
 	return isp != NULL ? isp : match.isp;
 }
 
+/* What has expired is of no category: its replies were those of the tries before. */
 static bool
-failed(const struct event *e)
+is_refusal(const struct event *e)
 {
-	return e->type == EVENT_DEFERRED || e->type == EVENT_BOUNCED || e->type == EVENT_EXPIRED;
+	return e->type == EVENT_DEFERRED || e->type == EVENT_BOUNCED;
 }
 
 void
@@ -53,8 +54,9 @@ event_complete(const struct settings *s, const struct classifier *c, struct even
 		g_free(e->isp);
 		e->isp = g_strdup(isp->name);
 	}
-	if (failed(e))
-		e->category = classifier_find(c, e->isp, e->code, e->dsn, e->reply != NULL ? e->reply : "").category;
+	if (is_refusal(e))
+		e->category =
+			classifier_find(c, e->isp, e->code, e->dsn, e->reply != NULL ? e->reply : "").category;
 }
 
 static bool

@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import daemon           # noqa: E402
 import events           # noqa: E402
+import maillog          # noqa: E402
 import redis            # noqa: E402
 import tap              # noqa: E402
 import webhookserver    # noqa: E402
@@ -59,43 +60,6 @@ class Script(dict):
             return answer
         self.said[address, "2"] += 1
         return default
-
-
-class MailLog(threading.Thread):
-    """One log of all, as a syslog daemon has it: Postfix' own file and the milter's lines, with rotation."""
-
-    def __init__(self, path, postfix_log, milter):
-        super().__init__(daemon=True)
-        self.log = events.MailLog(path)
-        self.postfix_log, self.milter = postfix_log, milter
-        self.rotate_every = None
-        self.rotations = 0
-        self.over = threading.Event()
-
-    def run(self):
-        seen, rotated = 0, time.monotonic()
-        with open(self.postfix_log, "rb") as theirs:
-            rest = b""
-            while True:
-                last = self.over.is_set()
-                now = len(self.milter.lines)
-                lines = [events.stamp() + " mx1 " + line + "\n" for line in self.milter.lines[seen:now]]
-                seen = now
-                *whole, rest = (rest + theirs.read()).split(b"\n")
-                lines += [line.decode("utf-8", "surrogateescape") + "\n" for line in whole]
-                if lines:
-                    self.log.add(*lines)
-                if self.rotate_every and time.monotonic() - rotated > self.rotate_every:
-                    self.log.rotate(keep=100)
-                    self.rotations += 1
-                    rotated = time.monotonic()
-                if last:
-                    return
-                time.sleep(0.05)
-
-    def stop(self):
-        self.over.set()
-        self.join()
 
 
 class Follower(threading.Thread):
@@ -227,7 +191,7 @@ class Story(rig.E2ETest):
         drop_rights_to(USER, secret, cls.file.parent, directory / "state")
         cls.script = cls.site.sink.refuse = Script()
         cls.site.start()
-        cls.maillog = MailLog(cls.log, cls.site.mta.log_file, cls.site.daemon)
+        cls.maillog = maillog.MailLog(cls.log, cls.site.mta.log_file, cls.site.daemon)
         cls.maillog.start()
         cls.follower = Follower(cls.site.daemon.config)
 

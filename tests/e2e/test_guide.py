@@ -4,10 +4,12 @@
 The names and the address in it become others by the command that the guide gives for that.  The paths of
 its files are moved below a directory of this test; Postfix is a private one, the DNS an unbound that loads
 the zone from "poolctl dns print", the receiver a sink.  Left out is what changes the machine (packages,
-user, systemd) and what looks at the journal; but the daemon has no more rights than the systemd unit gives it.
-What arrives is judged by python3-dkim, pyspf and
-Mail::DMARC, which ask that DNS.
+user, systemd) and what looks at the journal; but the daemons have no more rights than their systemd units
+give them, and the mail log is made of what Postfix and they say.  What arrives is judged by python3-dkim, pyspf
+and Mail::DMARC, which ask that DNS; an HTTP receiver has the events.
 """
+import grp
+import json
 import os
 import pathlib
 import re
@@ -18,14 +20,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import daemon        # noqa: E402
 import dnsjudge      # noqa: E402
+import events        # noqa: E402
+import maillog       # noqa: E402
 import postfix       # noqa: E402
 import sink          # noqa: E402
 import tap           # noqa: E402
 import unboundserver # noqa: E402
+import webhookserver # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 GUIDE = TOP / "doc" / "GUIDE"
-UNIT = TOP / "contrib" / "systemd" / "poolmilter.service.in"
+UNITS = TOP / "contrib" / "systemd"
 DOMAIN, ADDRESS, SHOP_ADDRESS, READER = "example.net", "127.0.0.4", "127.0.0.5", "me@example.org"
 REVERSE = "0.0.127.in-addr.arpa"
 USER, GROUP = "nobody", "nogroup"
@@ -40,14 +45,14 @@ SOA = """$TTL 60
 """
 
 
-def unit_settings(name):
-    """The values of a setting of the systemd unit."""
-    return re.findall(r"(?m)^%s=(.*)$" % name, UNIT.read_text())
+def unit_settings(unit, name):
+    """The values of a setting of a systemd unit."""
+    return re.findall(r"(?m)^%s=(.*)$" % name, (UNITS / (unit + ".service.in")).read_text())
 
 
-def unit_rights():
+def unit_rights(unit):
     """The command that starts another with the capabilities of the unit."""
-    (words,) = unit_settings("CapabilityBoundingSet")
+    (words,) = unit_settings(unit, "CapabilityBoundingSet")
     names = ",".join("+" + word[len("CAP_"):].lower() for word in words.split())
     return ["setpriv", "--bounding-set=-all,%s" % names, "--no-new-privs"]
 
@@ -55,8 +60,8 @@ def unit_rights():
 class Block:
     """Lines of the guide that are indented: commands, or the text of a file."""
 
-    def __init__(self, section, file, in_pool, text):
-        self.section, self.file, self.in_pool, self.text = section, file, in_pool, text
+    def __init__(self, section, file, where, text):
+        self.section, self.file, self.where, self.text = section, file, where, text
 
 
 def read_guide(text):
@@ -68,24 +73,28 @@ def read_guide(text):
             continue
         if lines:
             kept = "".join(l + "\n" for l in lines if not l.startswith("| "))
-            blocks.append(Block(section, name and name[1], bool(name and name[2]), kept))
+            blocks.append(Block(section, name and name[1], name and name[2], kept))
             lines, name = [], None
         heading = re.match(r"(\d+)\. ", line)
         if heading:
             section = int(heading[1])
         if line:
-            name = re.fullmatch(r"(/\S+?)(, in the pool)?:", line)
+            name = re.fullmatch(r"(/\S+?)(?:, (in the pool|at the end))?:", line)
     return blocks
 
 
 class Site:
-    """A machine of the guide's: its files, its Postfix, the DNS, the daemon, and the reader of the mail."""
+    """A machine of the guide's: its files, its Postfix, the DNS, the daemons, and the reader of the mail."""
+
+    # master.cf has the place where poolctl would be installed.
+    NOT_INSTALLED = 'sed -i "s,argv=[^ ]*/poolctl,argv=%s," "$MAIL_CONFIG/master.cf"\n' % daemon.POOLCTL
 
     def __init__(self):
         self.root = daemon.new_directory("guide")
         self.root.chmod(0o755)
         self.sink = sink.Sink()
-        self.mta = self.dns = self.server = None
+        self.receiver = webhookserver.Server()
+        self.mta = self.dns = self.server = self.log = self.events = None
         guide = self.personal(GUIDE.read_text())
         self.blocks = read_guide(guide)
 
@@ -101,7 +110,8 @@ class Site:
     def local(self, text):
         """The text with paths below our directory, and our user instead of one that would have to be made."""
         text = text.replace("/usr/share/poolmilter", str(TOP / "conf"))
-        text = re.sub(r"/(etc|run|var)/(?=poolmilter|postfix|spool|aliases)", r"%s/\1/" % self.root, text)
+        text = text.replace("https://crm.%s/mail-events" % DOMAIN, self.receiver.url)
+        text = re.sub(r"/(etc|run|var)/(?=poolmilter|postfix|spool|aliases|log)", r"%s/\1/" % self.root, text)
         text = re.sub(r"(-g|chgrp) poolmilter\b", r"\1 " + GROUP, text)
         return re.sub(r'(-o |user = "?)poolmilter\b', r"\1" + USER, text)
 
@@ -111,14 +121,17 @@ class Site:
     # Life.
 
     def start(self):
-        for name in ("etc/postfix", "run/poolmilter", "var/state", "bin"):
+        for name in ("etc/postfix", "run/poolmilter", "var/state", "var/log", "bin"):
             (self.root / name).mkdir(parents=True)
         # Where the build has its configuration is not where the guide has it.
         tool = self.root / "bin" / "poolctl"
-        tool.write_text('#!/bin/sh\ncase $1 in genkey) set -- "$@" ;; *) set -- "$@" -c "%s" ;; esac\n'
+        tool.write_text('#!/bin/sh\nconfig="%s"\n'
+                        'case $1 in genkey) ;; classify) shift; set -- classify -c "$config" "$@" ;;\n'
+                        '*) set -- "$@" -c "$config" ;; esac\n'
                         'exec %s "$@"\n' % (self.path("/etc/poolmilter/poolmilter.conf"), daemon.POOLCTL))
         tool.chmod(0o755)
         self.sink.start()
+        self.receiver.start()
         self.mta = postfix.Postfix(self.sink.port)
         self.mta.start()
         self.dns = unboundserver.Server({})
@@ -126,26 +139,42 @@ class Site:
         return self
 
     def stop(self):
-        for thing in (self.server, self.mta, self.dns, self.sink):
+        for thing in (self.events, self.log, self.server, self.mta, self.dns, self.receiver, self.sink):
             if thing is not None:
                 thing.stop()
 
-    def start_daemon(self):
-        self.server = daemon.Daemon(text="", start=False)
-        self.server.config = self.path("/etc/poolmilter/poolmilter.conf")
-        self.server.address = "unix:%s" % self.path("/var/spool/postfix/poolmilter/milter.sock")
-        before, daemon.WRAP = daemon.WRAP, unit_rights() + daemon.WRAP
+    def start_by_unit(self, unit, server):
+        """The server with the rights of the unit."""
+        server.config = self.path("/etc/poolmilter/poolmilter.conf")
+        before, daemon.WRAP = daemon.WRAP, unit_rights(unit) + daemon.WRAP
         try:
-            self.server.start()
+            return server.start()
         finally:
             daemon.WRAP = before
 
-    def reload_by_unit(self):
-        """What "systemctl reload" does: with the unit's rights where there is no "+"."""
-        for command in unit_settings("ExecReload"):
-            command = command.replace("$MAINPID", str(self.server.pid)).replace("@bindir@/", "") \
-                .replace("@sysconfdir@", "/etc")
-            rights = "" if command.startswith("+") else " ".join(unit_rights())
+    def start_daemon(self):
+        server = daemon.Daemon(text="", start=False)
+        server.address = "unix:%s" % self.path("/var/spool/postfix/poolmilter/milter.sock")
+        self.server = self.start_by_unit("poolmilter", server)
+
+    def start_events(self, said):
+        """A mail log that only the daemon's group may read, and poolevents."""
+        path = self.path("/var/log/mail.log")
+        self.log = maillog.MailLog(path, self.mta.log_file, self.server)
+        os.chown(path, 0, grp.getgrnam(GROUP).gr_gid)
+        path.chmod(0o640)
+        self.log.start()
+        self.receiver.secret = self.path("/etc/poolmilter/crm.secret").read_text().strip()
+        self.run_by_unit("poolevents", "ExecStartPre")
+        self.events = self.start_by_unit("poolevents", events.Events(text="", start=False))
+
+    def run_by_unit(self, unit, name, pid=None):
+        """What systemd does for a setting: with the unit's rights where there is no "+"."""
+        for command in unit_settings(unit, name):
+            for theirs, ours in (("$MAINPID", str(pid)), ("@bindir@/", ""), ("@sysconfdir@", "/etc"),
+                                 ("@sbindir@/poolevents", events.POOLEVENTS)):
+                command = command.replace(theirs, ours)
+            rights = "" if command.startswith("+") else " ".join(unit_rights(unit))
             self.shell("%s %s\n" % (rights, command.lstrip("+")))
 
     def publish(self, *records):
@@ -180,6 +209,11 @@ class Site:
             text += 'state_dir = "%s/var/state/s";\nresolver = "%s";\n' % (self.root, self.dns.address)
         path.write_text(text)
 
+    def append(self, block):
+        """Lines that the guide puts at the end of a file."""
+        with self.path(block.file).open("a") as out:
+            out.write(self.local(block.text))
+
     def insert(self, block):
         """Lines that the guide puts into a pool."""
         path = self.path(block.file)
@@ -199,12 +233,11 @@ class Site:
         return "".join(said)
 
     def do(self, block):
-        if block.in_pool:
-            return self.insert(block)
         if block.file:
-            return self.write(block)
+            return {None: self.write, "in the pool": self.insert, "at the end": self.append}[block.where](block)
         commands = re.findall(r"(?:[^\n]*[\\|]\n)*[^\n]*\n", block.text)
-        return self.shell("".join(c for c in commands if not NOT_HERE.search(c)))
+        return self.shell("".join(c if c != "postfix reload\n" else self.NOT_INSTALLED + c
+                                  for c in commands if not NOT_HERE.search(c)))
 
 
 class Guide(tap.TestCase):
@@ -276,7 +309,7 @@ class Guide(tap.TestCase):
     def test_05_start(self):
         self.site.start_daemon()
         said = self.site.follow(5)
-        self.site.reload_by_unit()
+        self.site.run_by_unit("poolmilter", "ExecReload", self.site.server.pid)
         self.site.server.wait_log("reload: done")
         self.assertRegex(said, r"pool +author's domain %s: acme" % re.escape(DOMAIN))
 
@@ -289,28 +322,64 @@ class Guide(tap.TestCase):
         self.assertIn(b"Hello Bob.", message.content)
         self.assertRegex(self.site.server.log, r"pool=acme .* dkim=%s/ak1/rsa-sha256 .* result=accepted"
                          % re.escape(DOMAIN))
-        # Section 9: whose bounce it would be.
-        self.assertRegex(self.site.shell("poolctl verp decode '%s'" % message.sender), r"(?m)^pool\s+acme$")
+
+    def await_event(self, kind):
+        """Until there is such an event, and the receiver has it; for follow()."""
+        def has_come():
+            return kind in [event["type"] for event in self.site.receiver.events()]
+
+        def wait(said):
+            self.assertTrue(daemon.wait_for(has_come, 90), self.site.events.log)
+        return wait
+
+    def test_09_bounces_and_events(self):
+        said = self.site.follow(9, **{"apply.sh": self.site.start_events,
+                                      "poolctl events\n": self.await_event("delivered"),
+                                      "--type bounced": self.await_event("bounced")})
+        self.assertIn("nothing in these settings endangers mail", said)
+        for row in (r"accepted +acme .* - +- +-", r"delivered +acme .* 2\.0\.0 +- +250 2\.0\.0 kept",
+                    r"bounced +acme .* 5\.1\.1 +bad-mailbox +550 5\.1\.1 No such user here"):
+            self.assertRegex(said, r"(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +%s$" % row)
+        for line in (r"webhook/crm +0 .*", r"pool\tacme", r"category +bad-mailbox", r"by +shipped pattern",
+                     r"poolmilter on this node: locks: 0"):
+            self.assertRegex(said, r"(?m)^%s$" % line)
+        self.judge_arrived("ak1", 2)
+        self.judge_events()
+
+    def judge_events(self):
+        """The message of section 9 has its events, those that the log tells and the one of the bounce."""
+        told = self.site.receiver.events()
+        self.assertEqual([(event["type"], event["source"]) for event in told],
+                         [("accepted", "log"), ("delivered", "log"), ("bounced", "report")])
+        for event in told:
+            self.assertEqual((event["pool"], event["sender"], event["recipient"], event["headers"]),
+                             ("acme", "ann@" + DOMAIN, READER, {"X-Campaign": "2026-47"}))
+            self.assertEqual(event["queue_id"], told[0]["queue_id"])
+        self.assertEqual((told[2]["category"], told[2]["class"]), ("bad-mailbox", "hard"))
+        self.assertEqual(self.site.receiver.faults, [])
+        file = self.site.path("/var/log/poolmilter/events.json")
+        self.assertEqual(file.owner(), USER)        # poolevents has become the user
+        self.assertEqual([json.loads(line) for line in file.read_text().splitlines()], told)
 
     def test_10_a_new_key(self):
         self.site.follow(10, switch=self.publish_next)
         self.site.follow(7)
-        self.judge_arrived("ak2", 2)
+        self.judge_arrived("ak2", 3)
 
     def test_11_second_pool(self):
         said = self.site.follow(11)
-        self.assertIn("good, 2 pools in 4 files", said)
+        self.assertIn("good, 2 pools in 5 files", said)
         self.assertIn("ak1._domainkey.shop.example.", said)
-        (block,) = [b for b in self.site.blocks if "apply.sh" in b.text]
+        (block,) = [b for b in self.site.blocks if "apply.sh" in b.text and b.section == 6]
         self.site.do(block)
         self.publish_pool("shop.example", self.site.shell("poolctl dns print --zone shop.example"), "shop")
         self.site.shell("printf 'From: s@shop.example\\nTo: %s\\n\\nHello.\\n' | sendmail -f s@shop.example %s"
                         % (READER, READER))
-        message = self.site.sink.wait(3)[-1]
+        message = self.site.sink.wait(4)[-1]
         self.assertEqual((message.visit.peer, message.helo), (SHOP_ADDRESS, "mail.shop.example"))
 
     def test_12_lines_for_a_pool(self):
-        relay, limits = [b for b in self.site.blocks if b.in_pool]
+        relay, limits = [b for b in self.site.blocks if b.where == "in the pool"]
         path = self.site.path(limits.file)
         before = path.read_text()
         for block, word in ((limits, "isp_limits"), (relay, "spf_include")):
@@ -323,7 +392,8 @@ class Guide(tap.TestCase):
 
     def test_13_each_day(self):
         said = self.site.follow(13)
-        self.assertRegex(said, r"(?m)^acme +2 ")
+        self.assertRegex(said, r"(?m)^acme +3 ")
+        self.assertRegex(said, r"(?m)^webhook/crm ")
         self.assertIn("nothing in these settings endangers mail", said)
 
     def test_14_commands_are_there(self):

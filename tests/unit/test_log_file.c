@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *log_path;
@@ -477,6 +478,64 @@ test_hole(void **state)
 	check_lines("after the hole", "three|");
 }
 
+#define ROTATIONS 120
+
+/* Numbers, one a line, in files that move on all the time as logrotate moves them. */
+static _Noreturn void
+write_and_rotate(void)
+{
+	char text[32], from[40], to[40];
+
+	for (int n = 0; n < 5 * ROTATIONS; n++) {
+		append(log_path, text, (size_t)g_snprintf(text, sizeof text, "%d\n", n));
+		if (n % 5 != 4)
+			continue;
+		g_usleep(10000); /* file systems tell times in steps of 4 ms */
+		for (int i = n / 5; i > 0; i--) {
+			g_snprintf(from, sizeof from, "mail.log.%d", i);
+			g_snprintf(to, sizeof to, "mail.log.%d", i + 1);
+			(void)rename(fixture_path(from), fixture_path(to));
+		}
+		move("mail.log", "mail.log.1");
+	}
+	add("end\n");
+	_exit(0);
+}
+
+/* Files get other names at any moment, also while they are looked for. */
+static void
+test_rotation_all_the_time(void **state)
+{
+	struct log_entry entry = {0};
+	enum log_read got;
+	char *why = NULL, want[32];
+	int status, n = 0;
+	pid_t child;
+
+	(void)state;
+	restart(NULL, true);
+	child = fork();
+	if (child == 0)
+		write_and_rotate();
+	for (bool ended = false; !ended;) {
+		got = source.read(source.context, &entry, &why);
+		if (got != LOG_READ_ENTRY) {
+			assert_int_not_equal(got, LOG_READ_FAILED);
+			source.wait(source.context, -1, 100);
+			if (g_random_int_range(0, 4) == 0)
+				restart_here();
+			continue;
+		}
+		g_snprintf(want, sizeof want, n < 5 * ROTATIONS ? "%d" : "end", n);
+		if (entry.raw.len != strlen(want) || memcmp(entry.raw.p, want, entry.raw.len) != 0)
+			fail_msg("\"%.*s\" instead of \"%s\"", (int)entry.raw.len, entry.raw.p,
+				 want);
+		ended = n++ == 5 * ROTATIONS;
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void
 test_unreadable(void **state)
 {
@@ -598,6 +657,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_truncation, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hole, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rotation_all_the_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
 		cmocka_unit_test(test_rotated_names),
 		cmocka_unit_test(test_places),
