@@ -13,5 +13,5 @@ if git -c safe.directory='*' rev-parse --git-dir >/dev/null 2>&1; then
 		tar --null --ignore-failed-read -T - -cf - 2>/dev/null
 else
 	tar --exclude='*.o' --exclude='*.a' --exclude=config.status --exclude=./src/poolmilter \
-		--exclude=./src/poolctl -cf - .
+		--exclude=./src/poolctl --exclude=./src/poolevents -cf - .
 fi | tar -C "$target" -xf -

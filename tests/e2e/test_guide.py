@@ -324,12 +324,14 @@ class Guide(tap.TestCase):
                          % re.escape(DOMAIN))
 
     def await_event(self, kind):
-        """Until there is such an event, and the receiver has it; for follow()."""
+        """Until the receiver has such an event and nothing waits; for follow()."""
         def has_come():
-            return kind in [event["type"] for event in self.site.receiver.events()]
+            if kind not in [event["type"] for event in self.site.receiver.events()]:
+                return False
+            return not any(each["waiting"] for each in json.loads(self.site.shell("poolctl events queue --json")))
 
         def wait(said):
-            self.assertTrue(daemon.wait_for(has_come, 90), self.site.events.log)
+            self.assertTrue(daemon.wait_for(has_come, 90, 0.1), self.site.events.log)
         return wait
 
     def test_09_bounces_and_events(self):
