@@ -25,6 +25,9 @@ recipient_free(void *p)
 
 	g_free(r->address);
 	g_free(r->original);
+	g_free(r->relay);
+	g_free(r->dsn);
+	g_free(r->reply);
 	g_free(r);
 }
 
@@ -173,24 +176,67 @@ flight_add_told(struct flight *f, const char *address)
 		g_ptr_array_add(f->told, g_strdup(address));
 }
 
-void
-flight_defer(struct flight *f, const char *address, const char *original)
+/* The recipient at a place of the list, who is new there; NULL: there is no room. */
+static struct flight_recipient *
+add_deferred(struct flight *f, const struct event *e, guint at)
 {
 	struct flight_recipient *r;
-	guint at;
 
-	if (search(f->deferred, address, deferred_address, &at))
-		return;
 	if (f->deferred == NULL)
 		f->deferred = g_ptr_array_new_with_free_func(recipient_free);
 	if (f->deferred->len >= FLIGHT_DEFERRED_MAX) {
 		f->more_deferred = true;
-		return;
+		return NULL;
 	}
-	r = g_new(struct flight_recipient, 1);
-	r->address = g_strdup(address);
-	r->original = g_strdup(original);
+	r = g_new0(struct flight_recipient, 1);
+	r->address = g_strdup(e->recipient);
+	r->original = g_strdup(e->original_recipient);
 	g_ptr_array_insert(f->deferred, (int)at, r);
+	return r;
+}
+
+static size_t
+octets(const char *text)
+{
+	return text != NULL ? strlen(text) : 0;
+}
+
+static void
+forget_try(struct flight *f, struct flight_recipient *r)
+{
+	f->tries -= octets(r->relay) + octets(r->dsn) + octets(r->reply);
+	g_clear_pointer(&r->relay, g_free);
+	g_clear_pointer(&r->dsn, g_free);
+	g_clear_pointer(&r->reply, g_free);
+}
+
+static void
+note_try(struct flight *f, struct flight_recipient *r, const struct event *e)
+{
+	size_t reply = MIN(octets(e->reply), FLIGHT_REPLY_MAX);
+	size_t all = octets(e->relay) + octets(e->dsn) + reply;
+
+	r->code = e->code;
+	if (all > FLIGHT_TRIES_MAX - f->tries)
+		return;
+	f->tries += all;
+	r->relay = g_strdup(e->relay);
+	r->dsn = g_strdup(e->dsn);
+	r->reply = e->reply != NULL ? g_strndup(e->reply, reply) : NULL;
+}
+
+void
+flight_defer(struct flight *f, const struct event *e)
+{
+	struct flight_recipient *r;
+	guint at;
+
+	r = search(f->deferred, e->recipient, deferred_address, &at) ? f->deferred->pdata[at]
+								     : add_deferred(f, e, at);
+	if (r == NULL)
+		return;
+	forget_try(f, r);
+	note_try(f, r, e);
 }
 
 void
@@ -198,8 +244,17 @@ flight_settle(struct flight *f, const char *address)
 {
 	guint at;
 
-	if (search(f->deferred, address, deferred_address, &at))
-		g_ptr_array_remove_index(f->deferred, at);
+	if (!search(f->deferred, address, deferred_address, &at))
+		return;
+	forget_try(f, f->deferred->pdata[at]);
+	g_ptr_array_remove_index(f->deferred, at);
+}
+
+void
+flight_settle_all(struct flight *f)
+{
+	g_clear_pointer(&f->deferred, g_ptr_array_unref);
+	f->tries = 0;
 }
 
 /* ---- events that wait ---- */
@@ -291,5 +346,7 @@ flight_continue(struct flight *f, struct flight *from)
 	f->more_recipients = from->more_recipients;
 	take_over(&f->told, &from->told);
 	take_over(&f->deferred, &from->deferred);
+	f->tries = from->tries;
+	from->tries = 0;
 	f->more_deferred = from->more_deferred;
 }

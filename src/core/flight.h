@@ -11,10 +11,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** A recipient who is waited for. */
+/** A recipient who is waited for, and what came of the last try, as events tell it. */
 struct flight_recipient {
 	char *address;
 	char *original; /* NULL: the same */
+	int code;
+	char *relay, *dsn, *reply; /* NULL: not known, or there was no room */
 };
 
 /** A delivery to this host that may be a hop to a content filter: then it is none. */
@@ -52,6 +54,7 @@ struct flight {
 	GPtrArray *deferred;   /* of struct flight_recipient *, sorted: not delivered yet, at most
 				  FLIGHT_DEFERRED_MAX; NULL: none */
 	bool more_deferred;    /* there were more */
+	size_t tries;	       /* octets of their relays, dsns and replies, at most FLIGHT_TRIES_MAX */
 	GPtrArray *pending;    /* of struct event *: from before it was known whose it is; NULL: none */
 	GPtrArray *hops;       /* of struct flight_hop *; NULL: none */
 };
@@ -59,6 +62,8 @@ struct flight {
 #define FLIGHT_RECIPIENTS_MAX 1000
 #define FLIGHT_TOLD_MAX 10000
 #define FLIGHT_DEFERRED_MAX 10000
+#define FLIGHT_REPLY_MAX 500		/* octets of a last try's reply that are kept */
+#define FLIGHT_TRIES_MAX (256 * 1024) /* for those who come when it is full, only the code is kept */
 #define FLIGHT_WAITING_MAX 20000 /* pending and hops, within seconds: what is more is dropped */
 
 struct flight *flight_new(const char *queue_id, int64_t born);
@@ -82,9 +87,11 @@ void flight_add_recipient(struct flight *f, const char *address);
 /** Notes a recipient that poolmilter told. */
 void flight_add_told(struct flight *f, const char *address);
 
-/** Notes that a recipient is waited for, or that he is no more. original: NULL: the same. */
-void flight_defer(struct flight *f, const char *address, const char *original);
+/** Notes that the recipient of an event is waited for, and what came of this try. */
+void flight_defer(struct flight *f, const struct event *e);
+/** Notes that a recipient is waited for no more; that none is. */
 void flight_settle(struct flight *f, const char *address);
+void flight_settle_all(struct flight *f);
 
 /** Takes an event over until it is known whose it is; one too many is freed. */
 void flight_wait(struct flight *f, struct event *e);

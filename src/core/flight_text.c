@@ -3,14 +3,14 @@
  *
  *	flight QUEUEID BORN ENDED COMPLETE REMOVED NEXT_LOOK PARENT_BORN EVENTS FLAGS
  *	message-id TEXT		pool TEXT	isp TEXT	sender TEXT	parent TEXT
- *	header NAME VALUE	recipient TEXT	told TEXT	deferred ADDRESS [ORIGINAL]
+ *	header NAME VALUE	recipient TEXT	told TEXT	deferred ADDRESS CODE OPTION...
  *	pending EVENT
  *	hop UNTIL OPTION EVENT
  *	end
  *
- * EVENT is TYPE TIME DELAY CODE and six OPTIONs; an OPTION is "-", or "+" and a text.  Of an event
- *only what its line in the log told is kept, the rest is the flight's.  What ends without "end" was
- *cut.
+ * EVENT is TYPE TIME DELAY CODE and six OPTIONs, of the deferred there are four; an OPTION is "-",
+ * or "+" and a text.  Of an event only what its line in the log told is kept, the rest is the
+ * flight's.  What ends without "end" was cut.
  */
 #include "core/flight.h"
 
@@ -141,7 +141,11 @@ flight_write(const struct flight *f, GString *out)
 
 		g_string_append(out, "deferred");
 		word_put(out, r->address);
+		word_put_number(out, r->code);
 		put_option(out, r->original);
+		put_option(out, r->relay);
+		put_option(out, r->dsn);
+		put_option(out, r->reply);
 		g_string_append_c(out, '\n');
 	}
 	put_waiting(out, f);
@@ -225,17 +229,23 @@ take_header(struct word_line *line, GString *word, struct flight *f)
 static bool
 take_deferred(struct word_line *line, GString *word, struct flight *f)
 {
-	char *address, *original = NULL;
+	struct event *e;
+	int64_t code;
 	bool ok;
 
 	if (!word_take(line, word))
 		return false;
-	address = g_strdup(word->str);
-	ok = take_option(line, word, &original);
-	if (ok)
-		flight_defer(f, address, original);
-	g_free(address);
-	g_free(original);
+	e = event_new(EVENT_DEFERRED, EVENT_FROM_LOG);
+	e->recipient = g_strdup(word->str);
+	ok = word_take_number(line, 0, 999, &code) &&
+	     take_option(line, word, &e->original_recipient) &&
+	     take_option(line, word, &e->relay) && take_option(line, word, &e->dsn) &&
+	     take_option(line, word, &e->reply);
+	if (ok) {
+		e->code = (int)code;
+		flight_defer(f, e);
+	}
+	event_free(e);
 	return ok;
 }
 

@@ -165,7 +165,7 @@ joiner_finish(struct joiner *j, struct slot *s)
 		return;
 	f->ended = f->removed;
 	drop(&f->told);
-	drop(&f->deferred);
+	flight_settle_all(f);
 	joiner_touch(j, s);
 }
 

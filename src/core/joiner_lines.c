@@ -248,6 +248,16 @@ tell(struct joiner *j, struct slot *s, struct event *e)
 	joiner_wait_first(j, s->f);
 }
 
+/* What the last try said is why it expired. */
+static void
+add_last_try(struct event *e, const struct flight_recipient *r)
+{
+	e->relay = g_strdup(r->relay);
+	e->code = r->code;
+	e->dsn = g_strdup(r->dsn);
+	e->reply = g_strdup(r->reply);
+}
+
 /* One event for each who is waited for; one of nobody for those that there was no room for. */
 static void
 tell_deferred(struct joiner *j, struct slot *s, enum event_type type, const struct log_line *line)
@@ -260,6 +270,8 @@ tell_deferred(struct joiner *j, struct slot *s, enum event_type type, const stru
 
 		e->recipient = g_strdup(r->address);
 		e->original_recipient = g_strdup(r->original);
+		if (type == EVENT_EXPIRED)
+			add_last_try(e, r);
 		tell(j, s, e);
 	}
 	if (s->f->more_deferred)
@@ -293,7 +305,7 @@ static void
 expired(struct joiner *j, const struct log_line *line, struct slot *s)
 {
 	tell_deferred(j, s, EVENT_EXPIRED, line);
-	g_clear_pointer(&s->f->deferred, g_ptr_array_unref);
+	flight_settle_all(s->f);
 	s->f->more_deferred = false;
 }
 
@@ -347,7 +359,7 @@ delivery(struct joiner *j, const struct log_line *line, const struct mta_line *m
 	if (m->status != STATUS_DEFERRED)
 		flight_settle(s->f, e->recipient);
 	else if (!gone(s->f))
-		flight_defer(s->f, e->recipient, e->original_recipient);
+		flight_defer(s->f, e);
 	if (until == 0) {
 		tell(j, s, e);
 		return;

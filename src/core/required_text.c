@@ -62,9 +62,9 @@ optional(struct reader *r)
 {
 	bool none = *r->p == '?' || *r->p == '*' || *r->p == '{';
 
-	if (*r->p == '{') {
-		r->p += strcspn(r->p, "}");
-		r->unsure |= *r->p == '\0';
+	if (*r->p == '{') { /* anything else in braces is text */
+		r->p += 1 + strspn(r->p + 1, "0123456789,");
+		r->unsure |= *r->p != '}';
 	} else if (*r->p != '+' && !none) {
 		return false;
 	}
@@ -72,6 +72,7 @@ optional(struct reader *r)
 		r->p++;
 	while (*r->p == '?' || *r->p == '+') /* lazy, possessive */
 		r->p++;
+	r->unsure |= *r->p == '*' || *r->p == '{'; /* of a brace that was text */
 	return none;
 }
 

@@ -65,7 +65,7 @@ static const struct setting webhook_rows[] = {
 	 .kind = &setting_kind_pool_name,
 	 .flags = SETTING_REQUIRED,
 	 .help = "Name in the queue and in the log; no two webhooks may share it, those of pools "
-		 "included."},
+		 "included. What waits for a name that is gone stays until max_age, then it is dead."},
 	{.name = "url",
 	 .type = SETTING_TEXT,
 	 IN_WEBHOOK(url),
@@ -231,8 +231,8 @@ static const struct setting bounce_rows[] = {
 	 IN_BOUNCE(code),
 	 SINCE_0_5,
 	 .kind = &setting_kind_reply_code,
-	 .help = "What the reply code or the enhanced status code (RFC 3463) begins with; left out: "
-		 "any."},
+	 .help = "What the reply code or the enhanced status code (RFC 3463) begins with, whole "
+		 "numbers where it has dots; left out: any."},
 	{.name = "pattern",
 	 .type = SETTING_TEXT,
 	 IN_BOUNCE(pattern),
@@ -300,7 +300,8 @@ static const struct setting events_rows[] = {
 	 .min = 1,
 	 .max = LIMIT_SECONDS_MAX,
 	 .preset = "\"1d\"",
-	 .help = "How long events stay for poolctl events after all receivers have them."},
+	 .help = "How long events stay for poolctl events, longer if a receiver has not got them yet; "
+		 "and how long dead letters stay."},
 	{.name = "file",
 	 .type = SETTING_TEXT,
 	 IN_SETTINGS(events.file),

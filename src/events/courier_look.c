@@ -26,18 +26,22 @@ bury_older(struct courier *c, const char *name, int64_t before, guint *n, char *
 	return ok;
 }
 
-static void
+/* False if the database fails: the next one would only wait for it as long. */
+static bool
 expire(struct courier *c, const struct event_destination *d, int64_t before)
 {
 	char *why = NULL;
 	guint n = 0;
 
-	if (!bury_older(c, d->name, before, &n, &why))
+	c->must_look = true;
+	if (!bury_older(c, d->name, before, &n, &why)) {
 		courier_trouble(c, why);
-	else if (n > 0)
+		return false;
+	}
+	if (n > 0)
 		log_line(LOG_WARNING, "warning: events: %s: %u events are dead, older than max_age",
 			 d->name, n);
-	c->must_look = true;
+	return true;
 }
 
 /* True if what waits there is for this courier to bury, and nothing of it is under way. */
@@ -60,8 +64,9 @@ expire_all(struct courier *c, const GPtrArray *destinations)
 	for (guint i = 0; i < destinations->len; i++) {
 		const struct event_destination *d = destinations->pdata[i];
 
-		if (d->oldest != 0 && d->oldest < before && may_expire(c, d))
-			expire(c, d, before);
+		if (d->oldest != 0 && d->oldest < before && may_expire(c, d) &&
+		    !expire(c, d, before))
+			return;
 	}
 	c->expire_at = g_get_monotonic_time() + CLAMP(max_age / 10, EXPIRY_MIN, EXPIRY_MAX);
 }

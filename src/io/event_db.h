@@ -128,9 +128,10 @@ bool event_db_before(struct event_db *db, int64_t time, int64_t *seq, char **why
 bool event_db_changes(struct event_db *db, int64_t *number, char **why);
 
 /**
- * Deletes events that nobody waits for and that were added before a time; dead ones too.  Looks at so
- * many, goes on from there the next time, and begins anew at the end; *n: how many it deleted.
- * Gives room that is free back to the file system, if it is much, some of it at a time.
+ * Deletes events that nobody waits for and that were added before a time, unless one of their dead
+ * letters was buried since then; the letters go with them.  Looks at so many, goes on from there the
+ * next time, and begins anew at the end; *n: how many it deleted.  Gives room that is free back to the
+ * file system, if it is much, some of it at a time.
  */
 bool event_db_prune_events(struct event_db *db, int64_t before, guint max, guint *n, char **why);
 

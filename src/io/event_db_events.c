@@ -145,13 +145,16 @@ next_rows(struct event_db *db, guint max, int64_t *last, int64_t *time, char **w
 #define WAITED_FOR \
 	"SELECT w.seq FROM destinations d CROSS JOIN waiting w ON w.destination = d.number" \
 	" WHERE d.waiting > 0 AND w.seq > ?1 AND w.seq <= ?2"
+#define DEAD_SINCE \
+	"SELECT x.seq FROM destinations d CROSS JOIN dead x ON x.destination = d.number" \
+	" WHERE d.dead > 0 AND x.seq > ?1 AND x.seq <= ?2 AND x.died >= ?3"
 
 static bool
 prune_range(struct event_db *db, int64_t last, int64_t before, guint *n, char **why)
 {
 	if (!event_db_write(db, why,
 			    "DELETE FROM events WHERE seq > ?1 AND seq <= ?2 AND time < ?3"
-			    " AND seq NOT IN (" WAITED_FOR ")",
+			    " AND seq NOT IN (" WAITED_FOR ") AND seq NOT IN (" DEAD_SINCE ")",
 			    "iii", db->pruned, last, before))
 		return false;
 	*n = (guint)event_db_changed(db);

@@ -3,7 +3,7 @@
  *
  * A row of waiting or dead is one event and one destination; the event's own row stays as long as
  * one of them is there.  since is when it began to wait: when it was added, or called back from
- * the dead.
+ * the dead; died is when it was buried.
  */
 #include "io/event_db_private.h"
 
@@ -74,8 +74,9 @@ bury(struct event_db *db, int64_t destination, int64_t seq, const char *reason, 
 	return event_db_changed(db) == 0 ||
 	       event_db_write(
 		       db, why,
-		       "INSERT OR IGNORE INTO dead(destination, seq, reason) VALUES(?, ?, ?)",
-		       "iis", destination, seq, reason);
+		       "INSERT OR IGNORE INTO dead(destination, seq, died, reason)"
+		       " VALUES(?, ?, ?, ?)",
+		       "iiis", destination, seq, (int64_t)g_get_real_time(), reason);
 }
 
 bool
@@ -94,7 +95,7 @@ bool
 event_db_bury_older(struct event_db *db, const char *destination, int64_t before, guint *n,
 		    char **why)
 {
-	int64_t number, young;
+	int64_t number, young, now = g_get_real_time();
 
 	*n = 0;
 	/*
@@ -105,12 +106,12 @@ event_db_bury_older(struct event_db *db, const char *destination, int64_t before
 	    !event_db_number(db, &young, INT64_MAX, why,
 			     "SELECT seq FROM waiting WHERE destination = ?1"
 			     " AND since >= ?2 AND since <= ?3 ORDER BY seq LIMIT 1",
-			     "iii", number, before, (int64_t)MAX(before, g_get_real_time())) ||
+			     "iii", number, before, MAX(before, now)) ||
 	    !event_db_write(db, why,
-			    "INSERT OR IGNORE INTO dead(destination, seq, reason)"
-			    " SELECT destination, seq, ?3"
+			    "INSERT OR IGNORE INTO dead(destination, seq, died, reason)"
+			    " SELECT destination, seq, ?3, ?4"
 			    " FROM waiting WHERE destination = ?1 AND seq < ?2",
-			    "iis", number, young, "not taken in max_age"))
+			    "iiis", number, young, now, "not taken in max_age"))
 		return false;
 	*n = (guint)event_db_changed(db);
 	return *n == 0 ||

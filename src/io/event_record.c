@@ -38,11 +38,12 @@ isp_of_recipient(const struct settings *s, const struct event *e)
 	return isp != NULL ? isp : match.isp;
 }
 
-/* What has expired is of no category: its replies were those of the tries before. */
+/* What has expired is of the category of its last try, where that is known. */
 static bool
 is_refusal(const struct event *e)
 {
-	return e->type == EVENT_DEFERRED || e->type == EVENT_BOUNCED;
+	return e->type == EVENT_DEFERRED || e->type == EVENT_BOUNCED ||
+	       (e->type == EVENT_EXPIRED && e->reply != NULL);
 }
 
 void

@@ -263,7 +263,7 @@ class EventsTest(common.ComponentTest):
         for seq in seqs:
             self.sql("DELETE FROM waiting WHERE seq = ? AND destination ="
                      " (SELECT number FROM destinations WHERE name = ?)", seq, name)
-            self.sql("INSERT INTO dead SELECT number, ?, ? FROM destinations WHERE name = ?",
+            self.sql("INSERT INTO dead SELECT number, ?, 1, ? FROM destinations WHERE name = ?",
                      seq, "410 \x1b gone", name)
 
     def test_dead(self):

@@ -219,7 +219,7 @@ BAD = [
 
 UNWISE = [
     ("webhook over HTTP",
-     hooks('{ name = "a"; url = "http://a.example/e"; } #? webhooks[0].url | "http://a.example/e": events travel unprotected')),
+     hooks('{ name = "a"; url = "http://a.example/e"; } #? webhooks[0].url | "http://a.example": events travel unprotected')),
     ("webhook of a pool over HTTP",
      top(EVENTS, pool('webhooks = (\n{ name = "a"; url = "http://127.a.example/"; } '
                       "#? pools[0].webhooks[0].url | use https\n);"))),

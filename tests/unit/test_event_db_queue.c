@@ -405,6 +405,9 @@ test_prune(void **state)
 	check_db("bury", event_db_bury(db, "stream", rows, "why", &why));
 	check_db("commit", event_db_commit(db, &why));
 	g_ptr_array_unref(rows);
+	check_prune("dead ones stay as long", db, 100000, 100, 0, "1 2 3 4 5");
+	check_prune("the end", db, 100000, 100, 0, "1 2 3 4 5");
+	event_db_sql(db, "UPDATE dead SET died = 1000 * seq");
 	check_prune("none is so old", db, 1000, 100, 0, "1 2 3 4 5");
 	check_prune("three are looked at", db, 100000, 3, 2, "2 4 5 6 7");
 	event_db_check_counts("dead ones go with them", db, "file 0/0 stream 4/4");

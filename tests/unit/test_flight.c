@@ -24,6 +24,17 @@ event(enum event_type type, const char *rcpt, const char *reply)
 	return e;
 }
 
+static void
+defer(struct flight *f, const char *rcpt, const char *original, const char *reply)
+{
+	struct event *e = event(EVENT_DEFERRED, rcpt, reply);
+
+	g_free(e->original_recipient);
+	e->original_recipient = g_strdup(original);
+	flight_defer(f, e);
+	event_free(e);
+}
+
 static struct flight *
 full(void)
 {
@@ -48,8 +59,8 @@ full(void)
 	flight_add_recipient(f, "a@x");
 	flight_add_told(f, "b@x");
 	flight_add_told(f, "a b@x");
-	flight_defer(f, "c@x", NULL);
-	flight_defer(f, "a@x", "-");
+	defer(f, "c@x", NULL, NULL);
+	defer(f, "a@x", "-", "452 4.2.2 \xff full");
 	flight_wait(f, event(EVENT_DEFERRED, "a@x", "452 4.2.2 full"));
 	flight_wait(f, event(EVENT_ACCEPTED, NULL, NULL));
 	flight_wait_hop(f, event(EVENT_DELIVERED, "", ""), "4DEF77", 1795132800000002);
@@ -114,6 +125,16 @@ test_text(void **state)
 		     "-");
 	check_string("deferred", ((struct flight_recipient *)again->deferred->pdata[1])->original,
 		     NULL);
+	check_string("deferred", ((struct flight_recipient *)again->deferred->pdata[0])->reply,
+		     "452 4.2.2 \xff full");
+	check_string("deferred", ((struct flight_recipient *)again->deferred->pdata[1])->reply,
+		     NULL);
+	check_string("deferred", ((struct flight_recipient *)again->deferred->pdata[0])->relay,
+		     "mx[192.0.2.7]:25");
+	check_string("deferred", ((struct flight_recipient *)again->deferred->pdata[0])->dsn,
+		     "4.2.2");
+	assert_int_equal(((struct flight_recipient *)again->deferred->pdata[0])->code, 452);
+	assert_int_equal(again->tries, f->tries);
 	check_event(again->pending->pdata[0], f->pending->pdata[0]);
 	check_event(again->pending->pdata[1], f->pending->pdata[1]);
 	check_event(((struct flight_hop *)again->hops->pdata[0])->e,
@@ -187,7 +208,7 @@ static const struct {
 	{"a word too many", "flight 4XYZ12 0 0 0 0 0 0 0 0\npool a b\nend\n"},
 	{"something behind the end", "flight 4XYZ12 0 0 0 0 0 0 0 0\nend\nend\n"},
 	{"an unknown event", "flight 4XYZ12 0 0 0 0 0 0 0 0\npending lost 0 0 0 - - - - - -\nend\n"},
-	{"an option of another form", "flight 4XYZ12 0 0 0 0 0 0 0 0\ndeferred a@x b\nend\n"},
+	{"an option of another form", "flight 4XYZ12 0 0 0 0 0 0 0 0\ndeferred a@x 0 b - - -\nend\n"},
 	{"a NUL", "flight 4XYZ12 0 0 0 0 0 0 0 0\npool a%00\nend\n"},
 };
 
@@ -238,7 +259,7 @@ test_many_recipients(void **state)
 		g_snprintf(address, sizeof address, "%d@x",
 			   i * 7919 % (FLIGHT_RECIPIENTS_MAX + 10));
 		flight_add_recipient(f, address);
-		flight_defer(f, address, NULL);
+		defer(f, address, NULL, NULL);
 		assert_int_equal(f->more_recipients, i >= FLIGHT_RECIPIENTS_MAX);
 	}
 	assert_int_equal(f->recipients->len, FLIGHT_RECIPIENTS_MAX);
@@ -253,10 +274,50 @@ test_many_recipients(void **state)
 		char address[32];
 
 		g_snprintf(address, sizeof address, "%d@y", i);
-		flight_defer(f, address, NULL);
+		defer(f, address, NULL, NULL);
 	}
 	assert_int_equal(f->deferred->len, FLIGHT_DEFERRED_MAX);
 	assert_true(f->more_deferred);
+	flight_free(f);
+}
+
+/* The last try counts, cut; what is told of all together is bounded, and settled is given back. */
+static void
+test_last_tries(void **state)
+{
+	struct flight *f = flight_new("4XYZ12", 0);
+	char *reply = g_strnfill(2 * FLIGHT_REPLY_MAX, 'x');
+	const struct flight_recipient *r;
+	size_t one;
+
+	(void)state;
+	defer(f, "a@x", NULL, "452 first");
+	defer(f, "a@x", NULL, reply);
+	r = f->deferred->pdata[0];
+	assert_int_equal(f->deferred->len, 1);
+	assert_int_equal(strlen(r->reply), FLIGHT_REPLY_MAX);
+	one = FLIGHT_REPLY_MAX + strlen("mx[192.0.2.7]:25") + strlen("4.2.2");
+	assert_int_equal(f->tries, one);
+	for (size_t i = 0; i < FLIGHT_TRIES_MAX / one + 10; i++) {
+		char address[32];
+
+		g_snprintf(address, sizeof address, "%zu@y", i);
+		defer(f, address, NULL, reply);
+	}
+	assert_int_equal(f->deferred->len, FLIGHT_TRIES_MAX / one + 11);
+	assert_int_equal(f->tries, FLIGHT_TRIES_MAX / one * one);
+	flight_settle(f, "a@x");
+	assert_int_equal(f->tries, (FLIGHT_TRIES_MAX / one - 1) * one);
+	defer(f, "z@z", NULL, reply);
+	assert_int_equal(f->tries, FLIGHT_TRIES_MAX / one * one);
+	defer(f, "z@zz", NULL, reply);
+	r = f->deferred->pdata[f->deferred->len - 1];
+	check_string("no room", r->address, "z@zz");
+	check_string("no room", r->reply, NULL);
+	assert_int_equal(r->code, 452);
+	flight_settle_all(f);
+	assert_int_equal(f->tries, 0);
+	g_free(reply);
 	flight_free(f);
 }
 
@@ -306,6 +367,7 @@ main(void)
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_recipients),
 		cmocka_unit_test(test_many_recipients),
+		cmocka_unit_test(test_last_tries),
 		cmocka_unit_test(test_waiting_is_bounded),
 		cmocka_unit_test(test_inherit),
 	};
