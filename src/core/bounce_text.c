@@ -98,6 +98,13 @@ split(struct text *t, struct bounce_report *r, const char *text)
 	t->len = (size_t)(p - text);
 }
 
+/* Where a line has an address; NULL: nowhere.  g_strstr_len() would take very long on odd ones. */
+static const char *
+find_in(const struct line *l, const char *address)
+{
+	return memmem(l->text, l->len, address, strlen(address));
+}
+
 static const struct line *
 line_at(const struct text *t, size_t i)
 {
@@ -229,9 +236,7 @@ find_failed(struct text *t, const char *failed)
 	       (address = bounce_address_next(&failed, end)) != NULL) {
 		size_t i = 0;
 
-		while (i < t->lines->len &&
-		       g_strstr_len(line_at(t, i)->text, (gssize)line_at(t, i)->len, address) ==
-			       NULL)
+		while (i < t->lines->len && find_in(line_at(t, i), address) == NULL)
 			i++;
 		if (is_known(t, address)) {
 			g_free(address);
@@ -286,7 +291,7 @@ reason_text(const struct about *a, const struct line *c)
 	size_t len;
 
 	if (a->address != NULL)
-		found = g_strstr_len(p, (gssize)c->len, a->address);
+		found = find_in(c, a->address);
 	if (found != NULL && is_heading(c, found, found + strlen(a->address)))
 		p = found + strlen(a->address);
 	p = skip_blanks(p, end);
@@ -314,7 +319,7 @@ find_elsewhere(const struct text *t, const char *address, struct line *c,
 	for (size_t i = 0; address != NULL && i < t->lines->len; i++) {
 		const struct line *l = line_at(t, i);
 
-		if (g_strstr_len(l->text, (gssize)l->len, address) == NULL)
+		if (find_in(l, address) == NULL)
 			continue;
 		*c = chunk(t, i, MIN(i + 3, (size_t)t->lines->len));
 		*reply = bounce_reply_find(c->text, c->len);
@@ -443,7 +448,7 @@ reason_of(const struct text *t, const char *address)
 		struct about a = {(char *)address, i, t->lines->len};
 		struct line c;
 
-		if (g_strstr_len(l->text, (gssize)l->len, address) == NULL)
+		if (find_in(l, address) == NULL)
 			continue;
 		c = chunk(t, i, t->lines->len);
 		return reason_text(&a, &c);

@@ -201,6 +201,20 @@ octets(const char *text)
 	return text != NULL ? strlen(text) : 0;
 }
 
+/* How much of a reply is kept: no part of a character of UTF-8. */
+static size_t
+kept(const char *reply)
+{
+	size_t len = octets(reply);
+
+	if (len <= FLIGHT_REPLY_MAX)
+		return len;
+	for (len = FLIGHT_REPLY_MAX; len > FLIGHT_REPLY_MAX - 3; len--)
+		if (((unsigned char)reply[len] & 0xC0) != 0x80)
+			break;
+	return len;
+}
+
 static void
 forget_try(struct flight *f, struct flight_recipient *r)
 {
@@ -213,7 +227,7 @@ forget_try(struct flight *f, struct flight_recipient *r)
 static void
 note_try(struct flight *f, struct flight_recipient *r, const struct event *e)
 {
-	size_t reply = MIN(octets(e->reply), FLIGHT_REPLY_MAX);
+	size_t reply = kept(e->reply);
 	size_t all = octets(e->relay) + octets(e->dsn) + reply;
 
 	r->code = e->code;

@@ -15,7 +15,7 @@
  *
  * So "sent" to this host itself is told late: by JOINER_HOP where an SMTP server here has taken
  * it, and by JOINER_GRACE where pipe(8) has, since what that starts may hand it back as a new
- * message.
+ * message.  Both end with a whole second.
  *
  * Memory is bounded: flights_max in memory, all others rest in the store; and some 100 octets for
  * each message that is coming in or waits.

@@ -328,6 +328,15 @@ delivery_event(const struct log_line *line, const struct mta_line *m)
 	return e;
 }
 
+/* Ends of waiting are whole seconds: what waits is looked at once for all that end together. */
+static int64_t
+whole_second(int64_t time)
+{
+	int64_t over = time % G_USEC_PER_SEC;
+
+	return over == 0 ? time : time - over + G_USEC_PER_SEC;
+}
+
 /* Until when a delivery may turn out to be a hop; 0: it is one to somebody. */
 static int64_t
 hop_until(const struct log_line *line, const struct mta_line *m)
@@ -337,11 +346,11 @@ hop_until(const struct log_line *line, const struct mta_line *m)
 	if (m->status != STATUS_SENT)
 		return 0;
 	if (is(m->daemon, "pipe"))
-		return line->time + JOINER_GRACE;
+		return whole_second(line->time + JOINER_GRACE);
 	if ((is(m->daemon, "local") && named) ||
 	    ((is(m->daemon, "smtp") || (is(m->daemon, "lmtp") && named)) &&
 	     this_host(m->relay, line)))
-		return line->time + JOINER_HOP;
+		return whole_second(line->time + JOINER_HOP);
 	return 0;
 }
 

@@ -177,7 +177,7 @@ parse_https_url(const char *text)
 	return kind_accept_if(ok, text);
 }
 
-/* Who may post there is told by headers or a signature: one that is wrong is logged. */
+/* Who may post there is told by headers or a signature, not by a login. */
 static char *
 parse_http_url(const char *text)
 {

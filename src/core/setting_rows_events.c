@@ -42,7 +42,7 @@ static const struct setting webhook_header_rows[] = {
 	 IN_WEBHOOK_HEADER(value),
 	 SINCE_0_5,
 	 .kind = &setting_kind_http_value,
-	 .flags = SETTING_REQUIRED,
+	 .flags = SETTING_REQUIRED | SETTING_SECRET,
 	 .help = "Its value."},
 };
 
@@ -71,7 +71,7 @@ static const struct setting webhook_rows[] = {
 	 IN_WEBHOOK(url),
 	 SINCE_0_5,
 	 .kind = &setting_kind_http_url,
-	 .flags = SETTING_REQUIRED,
+	 .flags = SETTING_REQUIRED | SETTING_SECRET,
 	 .help = "Where the events are posted to."},
 	{.name = "events",
 	 .type = SETTING_TEXTS,

@@ -183,7 +183,9 @@ setting_expected(const struct setting *m)
 static bool
 refuse(const struct setting *m, const char *text, char **why)
 {
-	char *quoted = setting_quote(text), *expected = setting_expected(m);
+	char *quoted = m->flags & SETTING_SECRET && text[0] != '\0' ? g_strdup("not shown here")
+								    : setting_quote(text);
+	char *expected = setting_expected(m);
 
 	*why = g_strdup_printf("%s: expected %s", quoted, expected);
 	g_free(quoted);

@@ -33,6 +33,7 @@ enum setting_type {
 #define SETTING_ONE_OR_MORE 2 /* of SETTING_TEXTS: a string may stand for an array of one */
 #define SETTING_MANY 4        /* of SETTING_TEXTS: settings_finish() finds what stands there twice */
 #define SETTING_AS_ANOTHER 8  /* of SETTING_LIST: the manual lists the members at another key */
+#define SETTING_SECRET 16     /* of SETTING_TEXT: what is refused is not told, the log may have it */
 
 struct setting_choice {
 	const char *name; /* NULL ends the list */

@@ -72,11 +72,10 @@ bury(struct event_db *db, int64_t destination, int64_t seq, const char *reason, 
 	if (!leave(db, destination, seq, why))
 		return false;
 	return event_db_changed(db) == 0 ||
-	       event_db_write(
-		       db, why,
-		       "INSERT OR IGNORE INTO dead(destination, seq, died, reason)"
-		       " VALUES(?, ?, ?, ?)",
-		       "iiis", destination, seq, (int64_t)g_get_real_time(), reason);
+	       event_db_write(db, why,
+			      "INSERT OR IGNORE INTO dead(destination, seq, died, reason)"
+			      " VALUES(?, ?, ?, ?)",
+			      "iiis", destination, seq, (int64_t)g_get_real_time(), reason);
 }
 
 bool

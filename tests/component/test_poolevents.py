@@ -85,6 +85,21 @@ class Poolevents(tap.TestCase):
         self.assertLess(time.time() - begun, 5 * SLOW)
         self.assertTrue(daemon.wait_for(lambda: server.query("SELECT count(*) FROM waiting") == [(0,)], 10 * SLOW))
 
+    def test_expired(self):
+        """It has the reply and the category of the last try."""
+        server = self.serve()
+        self.log.add(*events.begin_lines(name(1), "a@example.net"))
+        for reply, dsn in (("452 4.2.2 Mailbox full", "4.2.2"), ("451 4.7.1 Greylisted, try again " + "x" * 1000, "4.7.1")):
+            self.log.add(events.delivery_line(name(1), "a@example.net", "deferred", "host mx.example.net[192.0.2.1] said: "
+                                              "%s (in reply to RCPT TO command)" % reply, dsn))
+        self.log.add(events.line("postfix/qmgr", "%s: from=<b@bounces.example.com>, status=expired, returned to sender"
+                                 % name(1)))
+        made = server.wait_events(4)
+        self.assertEqual(self.told(made[2:], "type", "recipient", "relay", "code", "dsn", "category"), [
+            (kind, "a@example.net", "mx.example.net[192.0.2.1]:25", 451, "4.7.1", "policy")
+            for kind in ("deferred", "expired")])
+        self.assertEqual((len(made[3]["reply"]), made[3]["reply"]), (500, made[2]["reply"][:500]))
+
     def test_begins_at_the_end(self):
         self.log.message(name(1), "old@example.net")
         server = self.serve(options=[])

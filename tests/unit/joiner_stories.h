@@ -53,6 +53,7 @@
 
 #define E_SENT " " MX " 250 2.0.0 500 \"250 ok\""
 #define E_FULL " " MX " 452 4.2.2 500 \"452 4.2.2 full\""
+#define E_LAST " " MX " 452 4.2.2 -1 \"452 4.2.2 full\""
 #define E_NO " " MX " 550 5.1.1 500 \"550 5.1.1 no\""
 
 static const struct {
@@ -128,7 +129,7 @@ static const struct {
 	 "deferred 2 4AAA1 acme c@x" E_FULL "\n"
 	 "bounced 2 4AAA1 acme b@x" E_NO "\n"
 	 "deferred 400000 4AAA1 acme c@x" E_FULL "\n"
-	 "expired 400000 4AAA1 acme c@x\n"},
+	 "expired 400000 4AAA1 acme c@x" E_LAST "\n"},
 	{"expired twice, as the bounce failed",
 	 BEGIN("1", "4AAA1", "m", "rcpt:a@x")
 	 DEFERRED("2", "4AAA1", "a@x")
@@ -136,7 +137,7 @@ static const struct {
 	 EXPIRED("4", "4AAA1"),
 	 "accepted 1 4AAA1 acme a@x\n"
 	 "deferred 2 4AAA1 acme a@x" E_FULL "\n"
-	 "expired 3 4AAA1 acme a@x\n"},
+	 "expired 3 4AAA1 acme a@x" E_LAST "\n"},
 	{"an alias",
 	 BEGIN("1", "4AAA1", "m", "rcpt:sales@x")
 	 "2 postfix/smtp 4AAA1: to=<bob@y>, orig_to=<sales@x>, relay=none, delay=0.5, delays=0/0/0/0.5, "
@@ -144,7 +145,17 @@ static const struct {
 	 EXPIRED("3", "4AAA1"),
 	 "accepted 1 4AAA1 acme sales@x\n"
 	 "deferred 2 4AAA1 acme bob@y (sales@x) - 0 4.4.1 500 \"connect to mx[192.0.2.7]:25: timed out\"\n"
-	 "expired 3 4AAA1 acme bob@y (sales@x)\n"},
+	 "expired 3 4AAA1 acme bob@y (sales@x) - 0 4.4.1 -1 \"connect to mx[192.0.2.7]:25: timed out\"\n"},
+	{"expired with the last try's reply",
+	 BEGIN("1", "4AAA1", "m", "rcpt:a@x")
+	 DEFERRED("2", "4AAA1", "a@x")
+	 "3 postfix/smtp 4AAA1: to=<a@x>, relay=none, delay=0.5, delays=0/0/0/0.5, "
+	 "dsn=4.4.1, status=deferred (connect to mx[192.0.2.7]:25: timed out)\n"
+	 EXPIRED("4", "4AAA1"),
+	 "accepted 1 4AAA1 acme a@x\n"
+	 "deferred 2 4AAA1 acme a@x" E_FULL "\n"
+	 "deferred 3 4AAA1 acme a@x - 0 4.4.1 500 \"connect to mx[192.0.2.7]:25: timed out\"\n"
+	 "expired 4 4AAA1 acme a@x - 0 4.4.1 -1 \"connect to mx[192.0.2.7]:25: timed out\"\n"},
 	{"held by us, released, delivered",
 	 CLIENT("1", "4AAA1", APP)
 	 MID("1", "4AAA1", "m")
@@ -333,7 +344,7 @@ static const struct {
 	 "accepted 1 4AAA1 acme b@x X-Id=7\n"
 	 "delivered 4 4AAA1 acme a@x" E_SENT " X-Id=7\n"
 	 "deferred 4 4AAA1 acme b@x" E_FULL " X-Id=7\n"
-	 "expired 900 4AAA1 acme b@x X-Id=7\n"},
+	 "expired 900 4AAA1 acme b@x" E_LAST " X-Id=7\n"},
 	{"the hop's line before the child's",
 	 BEGIN("1", "4AAA1", "m", "rcpt:a@x")
 	 HOP("3", "4AAA1", "a@x", "4BBB2")
@@ -580,7 +591,7 @@ static const struct {
 	 "delivered 1 4AAA1 acme b@x" E_SENT " X-Id=7\n"
 	 "deferred 2 4AAA1 acme a@x" E_FULL " X-Id=7\n"
 	 "deferred 52 4AAA1 acme a@x" E_FULL " X-Id=7\n"
-	 "expired 60 4AAA1 acme a@x X-Id=7\n"},
+	 "expired 60 4AAA1 acme a@x" E_LAST " X-Id=7\n"},
 	{"requeued while held, before it was accepted",
 	 CLIENT("1", "4AAA1", APP)
 	 MID("1", "4AAA1", "m")

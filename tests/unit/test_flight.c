@@ -317,6 +317,10 @@ test_last_tries(void **state)
 	assert_int_equal(r->code, 452);
 	flight_settle_all(f);
 	assert_int_equal(f->tries, 0);
+	memcpy(reply + FLIGHT_REPLY_MAX - 2, "\xe2\x82\xac", 3);
+	defer(f, "a@x", NULL, reply);
+	r = f->deferred->pdata[0];
+	assert_int_equal(strlen(r->reply), FLIGHT_REPLY_MAX - 2);
 	g_free(reply);
 	flight_free(f);
 }

@@ -26,6 +26,7 @@ struct row {
 struct shelf {
 	GPtrArray *rows;
 	int fail_in; /* calls until it fails; negative: never */
+	guint loads; /* so far */
 };
 
 static void
@@ -54,6 +55,7 @@ load(void *context, const char *queue_id, struct flight **out)
 	const struct row *last = NULL;
 
 	*out = NULL;
+	s->loads++;
 	if (!works(s))
 		return false;
 	for (guint i = 0; i < s->rows->len; i++) {
@@ -242,6 +244,7 @@ telling_new(struct telling *t, struct shelf *shelf)
 	t->seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 	shelf->rows = g_ptr_array_new_with_free_func(row_free);
 	shelf->fail_in = -1;
+	shelf->loads = 0;
 }
 
 static void
@@ -373,6 +376,45 @@ test_many_recipients(void **state)
 	g_string_free(log, TRUE);
 }
 
+/* 3,000 deliveries to this host, each at a time of its own: what each costs stays the same. */
+static void
+test_many_hops(void **state)
+{
+	char begin[] = BEGIN("1", "4AAA1", "m", "rcpt:a@x");
+	char **lines = g_strsplit(begin, "\n", -1);
+	struct telling t;
+	struct shelf shelf;
+	struct joiner *j;
+	int64_t time;
+	guint delivered;
+
+	(void)state;
+	telling_new(&t, &shelf);
+	j = joiner(&shelf, 1000, &t);
+	for (guint i = 0; *lines[i] != '\0'; i++)
+		assert_true(feed(j, lines[i], &time));
+	for (int i = 0; i < 3000; i++) {
+		char *text = g_strdup_printf("4AAA1: to=<%d@x>, relay=" FILTER
+					     ", delay=0.5, delays=0/0/0/0.5, dsn=2.0.0, "
+					     "status=sent (250 2.0.0 Ok: queued as 4ZZZ9)",
+					     i);
+		struct log_line line = {.time = time + (int64_t)i * 500,
+					.host = {"mx1", 3},
+					.program = {"postfix/smtp", 12},
+					.text = {text, strlen(text)}};
+
+		assert_true(joiner_tick(j, line.time) && joiner_line(j, &line));
+		g_free(text);
+	}
+	assert_true(end(j, time + (int64_t)2 * G_USEC_PER_SEC));
+	delivered = g_hash_table_size(t.seen) - 1;
+	check_int("delivered", delivered, 3000);
+	check_true("looked for now and then", shelf.loads < 5 * 3000);
+	joiner_free(j);
+	g_strfreev(lines);
+	telling_free(&t, &shelf);
+}
+
 int
 main(void)
 {
@@ -381,6 +423,7 @@ main(void)
 		cmocka_unit_test(test_store_fails),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_many_recipients),
+		cmocka_unit_test(test_many_hops),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
