@@ -43,6 +43,36 @@ command_check(int argc, char **argv)
 	return EX_OK;
 }
 
+/* Says why a daemon was not told; the exit status. Takes why. */
+static int
+told_status(enum daemon_told told, char *why)
+{
+	if (told != DAEMON_TOLD)
+		fprintf(stderr, "poolctl reload: %s\n", why);
+	g_free(why);
+	if (told == DAEMON_TOLD)
+		return EX_OK;
+	return told == DAEMON_DENIED ? EX_NOPERM : EX_UNAVAILABLE;
+}
+
+/* poolmilter must run, poolevents may. */
+static int
+reload_daemons(const struct settings *s)
+{
+	char *why = NULL;
+	enum daemon_told told = daemon_pid_reload(s, &why);
+	int status = told_status(told, why), other;
+
+	why = NULL;
+	told = daemon_pid_reload_events(s, &why);
+	if (told == DAEMON_ABSENT) {
+		g_free(why);
+		return status;
+	}
+	other = told_status(told, why);
+	return status != EX_OK ? status : other;
+}
+
 int
 command_reload(int argc, char **argv)
 {
@@ -50,10 +80,8 @@ command_reload(int argc, char **argv)
 					      {"help", no_argument, NULL, 'h'},
 					      {NULL, 0, NULL, 0}};
 	const char *config = POOLMILTER_CONFIG;
-	enum daemon_told told;
 	struct settings *s;
-	char *why = NULL;
-	int c;
+	int c, status;
 
 	while ((c = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
 		if (c == 'c')
@@ -68,14 +96,9 @@ command_reload(int argc, char **argv)
 	s = command_load(config, CONF_FILE_NO_SECRET);
 	if (s == NULL)
 		return EX_CONFIG;
-	told = daemon_pid_reload(s, &why);
+	status = reload_daemons(s);
 	settings_unref(s);
-	if (told != DAEMON_TOLD)
-		fprintf(stderr, "poolctl reload: %s\n", why);
-	g_free(why);
-	if (told == DAEMON_TOLD)
-		return EX_OK;
-	return told == DAEMON_DENIED ? EX_NOPERM : EX_UNAVAILABLE;
+	return status;
 }
 
 int

@@ -1,5 +1,5 @@
 /*
- * daemon_pid - tells the daemon that its pid_file names to reload.
+ * daemon_pid - tells the daemons of this node to reload.
  */
 #ifndef POOLMILTER_CTL_DAEMON_PID_H
 #define POOLMILTER_CTL_DAEMON_PID_H
@@ -13,7 +13,10 @@ enum daemon_told {
 	DAEMON_DENIED,  /* without the rights to */
 };
 
-/** Sends SIGHUP to the daemon; *why (g_free it) says why not. */
+/** Sends SIGHUP to poolmilter, which pid_file names; *why (g_free it) says why not. */
 enum daemon_told daemon_pid_reload(const struct settings *s, char **why);
+
+/** The same to the poolevents of the state directory. */
+enum daemon_told daemon_pid_reload_events(const struct settings *s, char **why);
 
 #endif

@@ -241,7 +241,7 @@ static const struct command commands[] = {
 	 "\n"
 	 "Exit status: 0 done, nothing found; 1 something found; 66 a password cannot be read, 69 Postfix\n"
 	 "cannot be asked, 73 a file cannot be written, 78 configuration, 64 usage.\n"},
-	{"reload", command_reload, "make the daemon read its configuration again",
+	{"reload", command_reload, "make the daemons read their configuration again",
 	 "Usage: poolctl reload [-c FILE]\n"
 	 "\n"
 	 "Checks the configuration and, if it is good, sends SIGHUP to the daemon that its pid_file\n"

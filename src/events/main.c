@@ -31,7 +31,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PID_FILE "poolevents.pid" /* in state_dir: locked, so that there is one of us for each */
 
 static struct options {
 	char *config;
@@ -199,7 +198,7 @@ become_user(struct settings *s)
 static void
 lock_state_dir(const struct settings *s)
 {
-	char *path = g_build_filename(s->state_dir, PID_FILE, NULL), *why = NULL;
+	char *path = g_build_filename(s->state_dir, PROCESS_EVENTS_PID_NAME, NULL), *why = NULL;
 
 	if (!process_pid_file(path, &why))
 		fail(EX_UNAVAILABLE, why);

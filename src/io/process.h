@@ -29,4 +29,7 @@ bool process_state_dir(const struct settings *s, char **why);
 /** As root: changes to settings->user, which must be set, with its groups, for good; false with *why. */
 bool process_drop(const struct settings *s, char **why);
 
+/** The pid file of poolevents, in the state directory. */
+#define PROCESS_EVENTS_PID_NAME "poolevents.pid"
+
 #endif

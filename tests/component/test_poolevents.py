@@ -275,6 +275,11 @@ class Poolevents(tap.TestCase):
         server.send_signal(signal.SIGHUP)
         server.wait_log(r"poolmilter\.conf:\d+: .*no_such_key", since=since)
         server.wait_log("reload: refused", since=since)
+        server.write_config()
+        since = server.mark()
+        told = daemon.poolctl("reload", "-c", server.config)    # no poolmilter runs here
+        self.assertEqual((told.returncode, b"poolevents" in told.stderr), (69, False), told)
+        server.wait_log("reload: done", since=since)
         server.write_config(events=None)
         self.assertIn("the group events is missing", server.reload())
         self.log.message(name(3), "a@example.net")
