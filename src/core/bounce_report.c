@@ -46,16 +46,6 @@ notice_free(void *p)
 	g_free(n);
 }
 
-static void
-header_free(void *p)
-{
-	struct event_header *h = p;
-
-	g_free(h->name);
-	g_free(h->value);
-	g_free(h);
-}
-
 static struct bounce_report *
 report_new(void)
 {
@@ -63,7 +53,7 @@ report_new(void)
 
 	r->notices = g_ptr_array_new_with_free_func(notice_free);
 	r->recipients = g_ptr_array_new_with_free_func(g_free);
-	r->headers = g_ptr_array_new_with_free_func(header_free);
+	r->headers = event_headers_new();
 	return r;
 }
 

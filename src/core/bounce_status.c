@@ -425,7 +425,6 @@ void
 bounce_original_field(struct bounce_report *r, const char *name, const char *value)
 {
 	char *line = bounce_line(value, MIN(strlen(value), (size_t)VALUE_MAX));
-	struct event_header *h;
 
 	if (g_ascii_strcasecmp(name, "Message-ID") == 0 && r->message_id == NULL)
 		r->message_id = message_id_of(line);
@@ -434,12 +433,8 @@ bounce_original_field(struct bounce_report *r, const char *name, const char *val
 	else if (g_ascii_strcasecmp(name, "To") == 0 || g_ascii_strcasecmp(name, "Cc") == 0 ||
 		 g_ascii_strcasecmp(name, "X-HmXmrOriginalRecipient") == 0)
 		add_recipients(r, line);
-	if (r->headers->len < HEADERS_MAX) {
-		h = g_new(struct event_header, 1);
-		h->name = g_strdup(name);
-		h->value = g_steal_pointer(&line);
-		g_ptr_array_add(r->headers, h);
-	}
+	if (r->headers->len < HEADERS_MAX)
+		event_headers_add(r->headers, name, line);
 	g_free(line);
 }
 

@@ -51,16 +51,28 @@ event_free(struct event *e)
 	g_free(e);
 }
 
+GPtrArray *
+event_headers_new(void)
+{
+	return g_ptr_array_new_with_free_func(header_free);
+}
+
 void
-event_add_header(struct event *e, const char *name, const char *value)
+event_headers_add(GPtrArray *headers, const char *name, const char *value)
 {
 	struct event_header *h = g_new(struct event_header, 1);
 
 	h->name = g_strdup(name);
 	h->value = g_strdup(value);
+	g_ptr_array_add(headers, h);
+}
+
+void
+event_add_header(struct event *e, const char *name, const char *value)
+{
 	if (e->headers == NULL)
-		e->headers = g_ptr_array_new_with_free_func(header_free);
-	g_ptr_array_add(e->headers, h);
+		e->headers = event_headers_new();
+	event_headers_add(e->headers, name, value);
 }
 
 const char *

@@ -63,6 +63,10 @@ struct event {
 struct event *event_new(enum event_type type, enum event_source source);
 void event_free(struct event *e); /* NULL is allowed */
 
+/** A list for headers, of struct event_header *; and one more in it. */
+GPtrArray *event_headers_new(void);
+void event_headers_add(GPtrArray *headers, const char *name, const char *value);
+
 void event_add_header(struct event *e, const char *name, const char *value);
 
 /** "accepted", ... */

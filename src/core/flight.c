@@ -9,16 +9,6 @@
 #include <string.h>
 
 static void
-header_free(void *p)
-{
-	struct event_header *h = p;
-
-	g_free(h->name);
-	g_free(h->value);
-	g_free(h);
-}
-
-static void
 recipient_free(void *p)
 {
 	struct flight_recipient *r = p;
@@ -81,13 +71,9 @@ flight_free(struct flight *f)
 void
 flight_add_header(struct flight *f, const char *name, const char *value)
 {
-	struct event_header *h = g_new(struct event_header, 1);
-
-	h->name = g_strdup(name);
-	h->value = g_strdup(value);
 	if (f->headers == NULL)
-		f->headers = g_ptr_array_new_with_free_func(header_free);
-	g_ptr_array_add(f->headers, h);
+		f->headers = event_headers_new();
+	event_headers_add(f->headers, name, value);
 }
 
 /* ---- sorted lists of addresses ---- */
