@@ -414,7 +414,7 @@ class Generated(tap.TestCase):
         done = place.generate()
         self.assertNotIn(b"tell them apart", done.stderr)
         self.assertIn("@b.example.com\tpm-a:\n", place.text("senders"))
-        self.assertNotIn("pm-b", place.text("master.cf.poolmilter"))
+        self.assertNotRegex(place.text("master.cf.poolmilter"), r"(?m)^pm-b\b")    # it may be in a directory's name
 
     def test_keep_is_known_by_the_sender_domain(self):
         place = Place([pool("k", "example.com", return_path="keep", spf_domain=None, source_ips=["127.0.0.4"])])
