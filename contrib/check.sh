@@ -94,6 +94,7 @@ suite() {
 export POOLMILTER_NO_SKIP=1
 # shellcheck disable=SC2016 # make expands it
 suite check make -j"$jobs" check TESTS='$(filter-out '"$without"',$(UNIT_TESTS) $(SCRIPT_TESTS))'
-[ $e2e = yes ] && suite e2e make check-e2e
+# shellcheck disable=SC2016 # make expands it
+[ $e2e = yes ] && suite e2e make check check_PROGRAMS= TESTS='$(filter-out '"$without"',$(E2E_TESTS))'
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

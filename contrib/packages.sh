@@ -17,7 +17,7 @@ packages() {
 		procps libfaketime xz-utils redis-server redis-sentinel gnuplot-nox python3-prometheus-client \
 		unbound bind9-utils python3-spf libmail-dmarc-perl ;;
 	e2e) echo postfix opendkim m4 util-linux libsasl2-modules sasl2-bin ;;
-	sanitizers) echo clang libclang-rt-14-dev valgrind ;;
+	sanitizers) echo clang libclang-rt-14-dev ;;
 	bench) echo opendkim redis-server python3-dkim python3-nacl openssl ;;
 	*) echo "packages.sh: no purpose \"$1\"" >&2; exit 64 ;;
 	esac
