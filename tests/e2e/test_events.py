@@ -78,7 +78,7 @@ class Follower(threading.Thread):
                                         stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
     def run(self):
-        while not self.over.wait(3 * SCALE):
+        while not self.over.wait(3 * min(SCALE, 3)):
             self.process.kill()
             self.process.wait()
             self.kills += 1
